@@ -1,0 +1,1 @@
+"""unseen: look for what nobody predicted, with a calibrated p-value."""
