@@ -25,25 +25,28 @@ def read_adc2021(
 ) -> Events:
     """Events of one file; the process is the argument, else the file's attribute `process`, else its name.
 
-    pt in GeV, phi in radians; MET has eta 0. Every row is taken as its own generated event (`record["source"]`).
+    pt in GeV, phi in radians; MET has eta 0. Every row is taken as its own generated event: `record["source"]`
+    is the row number below a hash of the file's content, so the same file read twice is recognised.
     Errors: MissingFileError, CorruptFileError, SchemaError, NonFiniteError.
     """
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(f"no file {path}")
+    rows = rows or slice(None)
     try:
         with h5py.File(path, "r") as file:
             if DATASET not in file:
                 raise SchemaError(f"{path} has no dataset '{DATASET}'{did_you_mean(DATASET, file)}")
             name = process or str(file.attrs.get("process", path.stem))
-            first = 0 if rows is None else (rows.indices(len(file[DATASET]))[0])
-            values = file[DATASET][rows if rows is not None else slice(None)]
+            identity = zlib.crc32(file[DATASET][:1024].tobytes(), len(file[DATASET]))
+            numbers = np.arange(len(file[DATASET]))[rows]
+            values = file[DATASET][rows]
     except OSError as error:
         raise CorruptFileError(f"{path} is not a readable HDF5 file ({error}); copy it again") from error
     expected = (schema.n_slots, schema.n_features + 1)
     if values.ndim != 3 or values.shape[1:] != expected:
         raise SchemaError(
-            f"{path}: '{DATASET}' has shape {values.shape}, schema '{schema.name}' needs (n, *{expected})"
+            f"{path}: '{DATASET}' has shape {values.shape}, schema '{schema.name}' needs {('n', *expected)}"
         )
     types = values[..., -1]
     present = types != 0
@@ -53,5 +56,5 @@ def read_adc2021(
         raise SchemaError(
             f"{path}: event {row}, slot {slot} has type {types[row, slot]:g}, expected {schema.slot_types[slot]}"
         )
-    source = (np.int64(zlib.crc32(name.encode())) << 31) + first + np.arange(len(values))
+    source = (np.int64(identity) << 31) + numbers
     return Events.create(schema, values[..., :-1], present, label_names=(name,), record={"source": source})

@@ -1,0 +1,174 @@
+"""The typed configuration of a run: one YAML file, checked in full before any work starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from unseen.embed.settings import TrainingConfig
+from unseen.errors import ConfigError, MissingFileError, did_you_mean
+from unseen.simulate.settings import SimulationConfig
+
+__all__ = [
+    "Config",
+    "DataConfig",
+    "FilesConfig",
+    "PoolsConfig",
+    "SearchConfig",
+    "SignalConfig",
+    "load_config",
+    "parse_config",
+    "to_yaml",
+]
+
+# Shares of the processes after the L1 selection in the ADC2021 challenge (arXiv:2107.02157).
+ADC2021_MIXTURE = {"w": 0.592, "qcd": 0.338, "z": 0.067, "tt": 0.003}
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FilesConfig(_Section):
+    """Events from files instead of the simulation: process -> files or sample folders."""
+
+    test: dict[str, tuple[Path, ...]] = Field(description="Simulation for reference, toys and pseudo-data, by process.")
+    train: dict[str, tuple[Path, ...]] | None = Field(
+        default=None,
+        description="Training simulation, by process; without it training events are set apart from `test`.",
+    )
+
+
+class SignalConfig(_Section):
+    """Signal events hidden in pseudo-data."""
+
+    process: str = Field(description="Name of a signal process.")
+    events: int = Field(ge=0, description="How many are injected on top of the Poisson background.")
+
+
+class DataConfig(_Section):
+    """The data: a file, or pseudo-data drawn from the simulation (the default), with or without a signal."""
+
+    file: Path | None = Field(default=None, description="Real data; any format that `unseen.read` takes.")
+    signal: SignalConfig | None = Field(default=None, description="Hidden signal, for pseudo-data only.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataConfig:
+        if self.file is not None and self.signal is not None:
+            raise ValueError("a signal can be hidden in pseudo-data only: give 'file' or 'signal', not both")
+        return self
+
+
+class PoolsConfig(_Section):
+    """How many simulated events go where. The pools are disjoint; that is asserted before they are used."""
+
+    mixture: dict[str, float] = Field(default=ADC2021_MIXTURE, description="Shares of the processes in the data.")
+    train: int = Field(default=4000, gt=0, description="Events to learn the embedding from.")
+    train_mixture: dict[str, float] | None = Field(default=None, description="Shares in training; default: mixture.")
+    settings: int = Field(default=1000, gt=1, description="Events that fix the test's settings (centres, widths).")
+    reference: int = Field(default=5000, gt=1, description="Reference sample of the test, N_R.")
+    toys: int = Field(default=1500, gt=1, description="Pool from which toys get their data, with the reference.")
+    expected: float = Field(default=500.0, gt=0, description="Background events expected in the data, N.")
+
+    @model_validator(mode="after")
+    def _valid_shares(self) -> PoolsConfig:
+        for name, shares in (("mixture", self.mixture), ("train_mixture", self.train_mixture or {"all": 1.0})):
+            if not shares or min(shares.values()) < 0 or abs(sum(shares.values()) - 1) > 1e-6:
+                raise ValueError(f"{name} must hold non-negative shares that add up to 1, got {shares}")
+        return self
+
+
+class SearchConfig(_Section):
+    """The hypothesis test (`unseen.KernelTest`)."""
+
+    widths: Literal["auto"] | float | tuple[float, ...] = Field(
+        default="auto", description="Kernel widths in units of the standardised embedding; auto: seven percentiles."
+    )
+    n_centers: int = Field(default=1000, gt=0, description="Nystrom centres, M.")
+    penalty: float = Field(default=1e-6, gt=0, description="lambda of the penalised loss.")
+    statistic: Literal["converged", "one_step"] = "converged"
+    normalisation: Literal["known", "free"] = Field(
+        default="known", description="known: the yield counts; free: shape only. The other one is quoted beside it."
+    )
+    n_toys: int = Field(default=1000, gt=0, description="Toys; p resolves 1 / (n_toys + 1).")
+    toy_reference: Literal["redrawn", "fixed"] = Field(
+        default="redrawn",
+        description="Whether toys redraw the reference with the data or condition on the one at hand.",
+    )
+
+
+class Config(_Section):
+    """Everything that determines a run; equal configurations give equal results."""
+
+    name: str = Field(default="run", description="Title of the report.")
+    out: Path = Field(default=Path("runs/run"), description="The run folder.")
+    seed: int = Field(default=1, ge=0, description="The one root seed.")
+    schema_: str = Field(default="adc2021", alias="schema", description="Built-in event layout or a YAML file.")
+    select: bool = Field(default=True, description="Apply the schema's selection on loading.")
+    simulate: SimulationConfig | None = Field(default=None, description="Make the events with Pythia.")
+    files: FilesConfig | None = Field(default=None, description="Or take them from files.")
+    data: DataConfig = DataConfig()
+    pools: PoolsConfig = PoolsConfig()
+    train: TrainingConfig = TrainingConfig()
+    search: SearchConfig = SearchConfig()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Config:
+        if (self.simulate is None) == (self.files is None):
+            raise ValueError("say where the events come from: exactly one of 'simulate' and 'files'")
+        return self
+
+
+def parse_config(content: Any, origin: str = "config") -> Config:
+    """Build a Config from a mapping; ConfigError with the key's path and a suggestion for the first mistake."""
+    if not isinstance(content, dict):
+        raise ConfigError(f"{origin}: a configuration is a mapping of sections, got {type(content).__name__}")
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explain(origin, dict(item)) for item in error.errors()[:5])) from error
+
+
+def load_config(path: str | Path) -> Config:
+    """Read and check a YAML file. Errors: MissingFileError, ConfigError."""
+    path = Path(path)
+    if not path.is_file():
+        siblings = [p.name for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
+        raise MissingFileError(f"no configuration file {path}{did_you_mean(path.name, siblings)}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    return parse_config(content, origin=str(path))
+
+
+def to_yaml(config: Config) -> str:
+    """The configuration as resolved, with every default written out."""
+    content = config.model_dump(mode="json", by_alias=True)
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def _explain(origin: str, item: dict[str, Any]) -> str:
+    location = [str(part) for part in item["loc"]]
+    key = ".".join(location)
+    if item["type"] == "extra_forbidden":
+        known = _fields_at(Config, location[:-1])
+        return f"{origin}: unknown key '{key}'{did_you_mean(location[-1], known)}"
+    message = item["msg"].removeprefix("Value error, ")
+    return f"{origin}: {key + ': ' if key else ''}{message}"
+
+
+def _fields_at(model: type[BaseModel], location: list[str]) -> list[str]:
+    """Names of the fields of the section at a path of keys."""
+    for part in location:
+        names = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+        annotation = names.get(part)
+        options = [annotation, *get_args(annotation)]
+        section = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
+        if section is None:
+            return []
+        model = section
+    return [field.alias or name for name, field in model.model_fields.items()]
