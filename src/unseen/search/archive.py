@@ -1,0 +1,103 @@
+"""Saving a test as one .npz of plain arrays and one JSON text: reading it runs no code."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unseen.errors import CorruptFileError, MissingFileError
+from unseen.search.calibration import Null
+from unseen.search.features import FeatureMap, Scale
+from unseen.search.result import Statistic
+from unseen.search.settings import Settings
+
+__all__ = [
+    "Arrays",
+    "pack_last",
+    "pack_null",
+    "pack_settings",
+    "read",
+    "unpack_last",
+    "unpack_null",
+    "unpack_settings",
+    "write",
+]
+
+VERSION = 1
+Arrays = dict[str, NDArray[Any]]
+
+
+def write(path: Path, arrays: Arrays, header: dict[str, Any]) -> None:
+    """Write atomically: a half-written archive is never left under `path`."""
+    text = np.frombuffer(json.dumps({"version": VERSION, **header}).encode(), dtype=np.uint8)
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        np.savez(file, header=text, **arrays)  # type: ignore[arg-type]
+    part.replace(path)
+
+
+def read(path: Path) -> tuple[Arrays, dict[str, Any]]:
+    """Return the arrays and header that `write` wrote; raise MissingFileError or CorruptFileError."""
+    if not path.is_file():
+        raise MissingFileError(f"no saved test at {path}")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        header = json.loads(arrays.pop("header").tobytes().decode())
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise CorruptFileError(f"{path} is not a saved test: {error}") from error
+    if header.get("version") != VERSION:
+        raise CorruptFileError(f"{path} has format version {header.get('version')}; this version reads {VERSION}")
+    return arrays, header
+
+
+def pack_settings(settings: Settings) -> tuple[Arrays, dict[str, Any]]:
+    """Return the arrays and header of frozen settings."""
+    arrays: Arrays = {"mean": settings.scale.mean, "std": settings.scale.std, "centers": settings.centers}
+    arrays |= {f"projection_{k}": m.projection.numpy() for k, m in enumerate(settings.maps)}
+    header = {"widths": settings.widths, "n_settings": settings.n_settings, "constant": settings.scale.constant}
+    return arrays, header
+
+
+def unpack_settings(arrays: Arrays, header: dict[str, Any]) -> Settings:
+    """Return the settings that `pack_settings` packed."""
+    centers = torch.from_numpy(arrays["centers"])
+    widths = tuple(float(v) for v in header["widths"])
+    maps = tuple(FeatureMap(centers, s, torch.from_numpy(arrays[f"projection_{k}"])) for k, s in enumerate(widths))
+    return Settings(Scale(arrays["mean"], arrays["std"], header["constant"]), widths, maps, header["n_settings"])
+
+
+def pack_null(null: Null | None) -> tuple[Arrays, dict[str, Any] | None]:
+    """Return the arrays and header of a null, if there is one."""
+    if null is None:
+        return {}, None
+    names = ("mode", "combination", "calibration", "reference", "n_pool")
+    return {"null_t": null.t}, {name: getattr(null, name) for name in names}
+
+
+def unpack_null(arrays: Arrays, header: dict[str, Any] | None) -> Null | None:
+    """Return the null that `pack_null` packed."""
+    return None if header is None else Null(arrays["null_t"], **header)
+
+
+def pack_last(last: Statistic | None) -> tuple[Arrays, dict[str, Any] | None]:
+    """Return the arrays and header of the last search's fit, if there was one."""
+    if last is None:
+        return {}, None
+    arrays: Arrays = {"last_t": last.t, "last_f": last.f}
+    arrays |= {f"last_b_{k}": b for k, b in enumerate(last.coefficients)}
+    return arrays, {"n_data": last.n_data, "mode": last.mode, "converged": last.converged}
+
+
+def unpack_last(arrays: Arrays, header: dict[str, Any] | None, widths: tuple[float, ...]) -> Statistic | None:
+    """Return the fit that `pack_last` packed."""
+    if header is None:
+        return None
+    b = tuple(arrays[f"last_b_{k}"] for k in range(len(widths)))
+    return Statistic(arrays["last_t"], arrays["last_f"], widths=widths, coefficients=b, **header)

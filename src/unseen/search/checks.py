@@ -1,0 +1,49 @@
+"""What a reader needs to trust a result: numbers that go into `SearchResult.checks`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from unseen.search.calibration import Null
+from unseen.search.settings import Settings
+from unseen.search.validate import Floats
+
+__all__ = ["observed_checks", "settings_checks"]
+
+REFERENCE_SAMPLE = 20_000  # reference events that say how far from a centre is usual
+
+
+def settings_checks(settings: Settings, from_reference: bool, n_centers: int) -> dict[str, Any]:
+    """Return what the settings are made of: numbers of events and centres, and the rank of every width."""
+    return {
+        "n_settings": settings.n_settings,
+        "settings_from_reference": from_reference,
+        "n_centers": len(settings.centers),
+        "fewer_centers_than_asked": len(settings.centers) < n_centers,
+        "rank": [m.rank for m in settings.maps],
+        "constant_features": settings.scale.constant,
+    }
+
+
+def observed_checks(settings: Settings, reference: Floats, data: Floats, expected: float, null: Null) -> dict[str, Any]:
+    """Return checks of the data against the reference (both standardised) and of the toys behind the null.
+
+    far_outside: fraction of data events farther from every centre than any reference event (of a subsample); the
+    kernel is nearly blind there. pool_overlap: N over the events that the toys' data are drawn from; ask for 0.05.
+    yield_pull: (N_D - N) / sqrt(N).
+    """
+    tree = cKDTree(settings.centers)
+    step = max(1, len(reference) // REFERENCE_SAMPLE)
+    usual = np.max(tree.query(reference[::step])[0])
+    drawn_from = null.n_pool + (len(reference) if null.reference == "redrawn" else 0)
+    return {
+        "far_outside": float(np.mean(np.asarray(tree.query(data)[0]) > usual)),
+        "yield_pull": (len(data) - expected) / float(np.sqrt(expected)),
+        "toy_reference": null.reference,
+        "n_pool": null.n_pool,
+        "pool_overlap": expected / drawn_from,
+        "unconverged_toys": 0,
+    }
