@@ -1,0 +1,192 @@
+"""The commands.
+
+Exit code 0: success; 2: a user's error, told in one line; 1: a defect, with its traceback; 130: interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unseen.errors import ConfigError, UnseenError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="unseen",
+    help="Look for what nobody predicted: from simulation to a calibrated p-value.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigArgument = Annotated[Path | None, typer.Argument(metavar="CONFIG", help="The YAML configuration.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="The same, as an option.")]
+OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write; overrides the configuration.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Root seed; overrides the configuration.")]
+WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Processes to use; default: all cores.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no messages.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="A machine-readable summary as the last line of output.")]
+
+
+def _chosen(argument: Path | None, option: Path | None) -> Path:
+    path = argument if argument is not None else option
+    if path is None or (argument is not None and option is not None and argument != option):
+        raise ConfigError("name one configuration file, e.g. 'unseen run examples/quickstart.yaml'")
+    return path
+
+
+def _finish(summary: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(summary, sort_keys=True))
+
+
+def _stages(
+    until: str, path: Path, out: Path | None, seed: int | None, workers: int | None, quiet: bool, as_json: bool
+) -> None:
+    from unseen.config import load_config
+    from unseen.pipeline import run
+    from unseen.report import verdict
+
+    result = run(path, out=out, seed=seed, workers=workers, quiet=quiet, until=until)
+    folder = out or load_config(path).out
+    summary: dict[str, Any] = {"out": str(folder)}
+    if result is not None:
+        content = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        summary |= {name: content[name] for name in ("p_value", "z", "z_interval", "p_resolution", "converged")}
+        if not as_json:
+            typer.echo(verdict(content))
+    if until == "report":
+        summary["report"] = str(folder / "report.html")
+        if not as_json:
+            typer.echo(f"page: {folder / 'report.html'}")
+    _finish(summary, as_json)
+
+
+def _stage_command(name: str, until: str, text: str) -> None:
+    def command(
+        config: ConfigArgument = None,
+        config_option: ConfigOption = None,
+        out: OutOption = None,
+        seed: SeedOption = None,
+        workers: WorkersOption = None,
+        quiet: QuietOption = False,
+        as_json: JsonOption = False,
+    ) -> None:
+        _stages(until, _chosen(config, config_option), out, seed, workers, quiet, as_json)
+
+    example = f"Example: unseen {name} examples/quickstart.yaml --out runs/quickstart"
+    app.command(name, help=f"{text}\n\n{example}")(command)
+
+
+_stage_command("run", "report", "Run everything: simulate, train, embed, search, report. Unchanged stages are kept.")
+_stage_command("simulate", "simulate", "Make the simulated events of a configuration, or finish what was started.")
+_stage_command("train", "train", "Run up to the training of the embedding.")
+_stage_command("report", "report", "Write the page again; earlier stages are kept where nothing changed.")
+
+
+@app.command(help="Embed events with a trained model.\n\nExample: unseen embed runs/x/train events.h5 -o z.npz")
+def embed(
+    model: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
+    file: Annotated[Path, typer.Argument(help="Events: a sample folder, a shard, or an ADC2021 HDF5 file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .npz to write: x (n, d), weights, label.")],
+    select: Annotated[bool, typer.Option(help="Apply the schema's selection first.")] = True,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the embedding of a file of events."""
+    from unseen.arrays import write_arrays
+    from unseen.embed import Model
+    from unseen.events import read
+
+    events = read(file, select=select)
+    z = Model.load(model).embed(events)
+    write_arrays(out, x=z, weights=events.weight, label=events.label, label_names=list(events.label_names))
+    if not quiet and not as_json:
+        typer.echo(f"{len(z)} events in {z.shape[1]} dimensions: {out}")
+    _finish({"events": len(z), "dimensions": z.shape[1], "out": str(out)}, as_json)
+
+
+@app.command(
+    help="Test whether data agree with a reference: arrays x (n, d), optional weights, in .npz files.\n\n"
+    "Example: unseen search --reference R.npz --data D.npz --pool P.npz --expected 500 -o result.json"
+)
+def search(
+    reference: Annotated[Path, typer.Option(help="Simulation.")],
+    data: Annotated[Path, typer.Option(help="Data.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The JSON to write.")],
+    pool: Annotated[
+        Path | None, typer.Option(help="More simulation, for toys; default: half of the reference is set apart.")
+    ] = None,
+    expected: Annotated[
+        float | None,
+        typer.Option(min=0, help="Expected number of data events; default: the reference's sum of weights."),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML; its 'search' section is used.")] = None,
+    toys: Annotated[int | None, typer.Option(min=1, help="Number of toys; overrides the configuration.")] = None,
+    seed: SeedOption = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the kernel test on arrays."""
+    from unseen.commands import search_arrays
+    from unseen.report import verdict
+
+    result = search_arrays(reference, data, out, pool, expected, config, toys, seed or 0, quiet)
+    if not quiet and not as_json:
+        typer.echo(verdict(result))
+    keys = ("p_value", "z", "z_interval", "p_resolution", "converged", "n_reference", "n_data")
+    _finish({key: result[key] for key in keys} | {"out": str(out)}, as_json)
+
+
+@app.command(
+    name="config",
+    help="Check a configuration and print it with every default written out; without one, print the schema.\n\n"
+    "Example: unseen config examples/quickstart.yaml",
+)
+def config_command(
+    config: ConfigArgument = None,
+    config_option: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a configuration."""
+    from unseen.config import Config, load_config, to_yaml
+    from unseen.sources import check_config
+
+    if config is None and config_option is None:
+        typer.echo(json.dumps(Config.model_json_schema(by_alias=True), indent=None if as_json else 2))
+        return
+    resolved = load_config(_chosen(config, config_option))
+    check_config(resolved)
+    typer.echo(
+        json.dumps(resolved.model_dump(mode="json", by_alias=True)) if as_json else to_yaml(resolved), nl=as_json
+    )
+
+
+def main() -> None:
+    """Run the command line and turn errors into exit codes."""
+    try:
+        app(standalone_mode=False)
+    except UnseenError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted; what is done is kept: run the same command to continue", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        # Usage errors carry their own exit code and message; typer's vendored or plain click raises them.
+        show = getattr(error, "show", None)
+        if show is None:
+            raise
+        show()
+        sys.exit(getattr(error, "exit_code", 2))
+
+
+if __name__ == "__main__":
+    main()

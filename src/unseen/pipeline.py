@@ -1,0 +1,282 @@
+"""The stages of a run in order: simulate -> train -> embed -> search -> report."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unseen.arrays import FloatArray, read_arrays, write_arrays
+from unseen.config import Config, load_config, parse_config, to_yaml
+from unseen.embed import Model, linear_probe, train
+from unseen.errors import ConfigError, did_you_mean
+from unseen.events import Events
+from unseen.events.atomic import write_json, write_whole
+from unseen.progress import Display
+from unseen.report import ReportInputs, verdict, write_report
+from unseen.search import KernelTest, Null, SearchResult
+from unseen.seeds import small_seed
+from unseen.sources import check_config, files_hash, load_pools, simulated, simulation_config
+from unseen.stages import digest, locked, run_stage, stage_seconds
+
+__all__ = ["STAGES", "run"]
+
+RESULT = "result.json"
+POOLS = ("settings", "reference", "toys", "data")
+
+
+def run(
+    config: Config | str | Path | Mapping[str, Any],
+    *,
+    out: str | Path | None = None,
+    seed: int | None = None,
+    workers: int | None = None,
+    quiet: bool = True,
+    until: str = "report",
+) -> SearchResult | None:
+    """Run the whole pipeline, or the part up to `until`, and return the result (None before the search).
+
+    `config` is a YAML file, a mapping or a Config; `out` and `seed` override it. Stages whose inputs are unchanged are
+    skipped; a run that was killed continues where it stopped and gives the same numbers. The run folder then holds
+    config.yaml, provenance.json, one folder for each stage, result.json and report.html.
+    """
+    settings = _resolve(config, out, seed)
+    if until not in STAGES:
+        raise ConfigError(f"no stage '{until}'{did_you_mean(until, STAGES)}")
+    check_config(settings)
+    with locked(settings.out):
+        with write_whole(settings.out / "config.yaml") as temporary:
+            temporary.write_text(to_yaml(settings), encoding="utf-8")
+        context = RunContext(settings, workers, Display(quiet))
+        for name in tuple(STAGES)[: tuple(STAGES).index(until) + 1]:
+            STAGES[name](context)
+            write_json(settings.out / "provenance.json", context.provenance())
+    if until not in ("search", "report"):
+        return None
+    return SearchResult.from_json((settings.out / "search" / RESULT).read_text(encoding="utf-8"))
+
+
+def _resolve(config: Config | str | Path | Mapping[str, Any], out: str | Path | None, seed: int | None) -> Config:
+    if isinstance(config, str | Path):
+        config = load_config(config)
+    elif not isinstance(config, Config):
+        config = parse_config(dict(config))
+    changes = {key: value for key, value in (("out", out), ("seed", seed)) if value is not None}
+    return parse_config(config.model_dump(by_alias=True) | changes, "command line") if changes else config
+
+
+@dataclass
+class RunContext:
+    """A run on its way through the stages: each one adds the hash of what it wrote, which the later ones depend on."""
+
+    config: Config
+    workers: int | None
+    display: Display
+    hashes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def out(self) -> Path:
+        """The run folder."""
+        return self.config.out
+
+    @cached_property
+    def pools(self) -> tuple[Events, dict[str, Events]]:
+        """Training events and the other pools; read once, when a stage that is not skipped needs them."""
+        return load_pools(self.config, self.out / "simulate")
+
+    def stage(
+        self,
+        name: str,
+        inputs: Mapping[str, Any],
+        work: Callable[[Path], None],
+        outputs: tuple[str, ...],
+        **options: Any,
+    ) -> None:
+        """Run a stage unless its inputs (its settings, the seed, all that came before, the package) are unchanged."""
+        everything = {
+            "stage": name,
+            "inputs": inputs,
+            "seed": self.config.seed,
+            "before": self.hashes,
+            "unseen": metadata.version("unseen"),
+            # Sums in another order differ in the last bits: results are tied to the number of threads.
+            "threads": torch.get_num_threads(),
+        }
+        self.hashes[name], skipped = run_stage(self.out / name, everything, work, outputs=outputs, **options)
+        seconds = stage_seconds(self.out / name)
+        self.display.say(f"{name:9s} " + ("unchanged, kept" if skipped else f"done in {seconds:.0f} s"))
+
+    def provenance(self) -> dict[str, Any]:
+        """Where and how the run was made: versions, machine, hashes of every stage's outputs, times."""
+        versions = {name: metadata.version(name) for name in ("unseen", "torch", "numpy", "scipy", "lightning")}
+        return {
+            "seed": self.config.seed,
+            "versions": versions | {"python": platform.python_version()},
+            "machine": {
+                "system": platform.system(),
+                "architecture": platform.machine(),
+                "cores": os.cpu_count(),
+                "threads": torch.get_num_threads(),
+            },
+            "outputs": self.hashes,
+            "seconds": {name: stage_seconds(self.out / name) for name in self.hashes},
+        }
+
+
+def simulate_stage(run: RunContext) -> None:
+    """Make the events, or note the hashes of the files that hold them."""
+    if run.config.files is not None:
+        run.hashes["files"] = digest(files_hash(run.config))
+        return
+
+    def work(folder: Path) -> None:
+        simulated(run.config, folder, run.workers, run.display)
+
+    # The samples check and continue their own shards. The number of threads does not matter to them.
+    settings = simulation_config(run.config).model_dump(mode="json")
+    run.stage("simulate", settings, work, ("train/sample.json", "test/sample.json"), keep=True)
+
+
+def train_stage(run: RunContext) -> None:
+    """Learn the embedding from the training events."""
+    config = run.config
+
+    def work(folder: Path) -> None:
+        with run.display.bar("training") as update:
+            train(run.pools[0], config.train, folder, seed=small_seed(config.seed, "train"), progress=update)
+
+    inputs = config.train.model_dump(mode="json") | {
+        "pools": config.pools.model_dump(mode="json"),
+        "select": config.select,
+    }
+    run.stage("train", inputs, work, ("model.safetensors", "model.json", "history.json"))
+
+
+def embed_stage(run: RunContext) -> None:
+    """Embed every pool, and probe how well the embedding tells the processes apart."""
+
+    def work(folder: Path) -> None:
+        model = Model.load(run.out / "train")
+        for name in POOLS:
+            write_arrays(folder / f"{name}.npz", x=model.embed(run.pools[1][name]))
+        probed = run.pools[1]["toys"]
+        probe = linear_probe(
+            model.embed(probed), probed.label, probed.label_names, seed=small_seed(run.config.seed, "probe")
+        )
+        write_json(folder / "probe.json", probe.to_dict())
+
+    inputs = {"data": run.config.data.model_dump(mode="json")}
+    run.stage("embed", inputs, work, (*(f"{name}.npz" for name in POOLS), "probe.json"))
+
+
+def search_stage(run: RunContext) -> None:
+    """Test the data, with the normalisation asked for and with the other one beside it."""
+    config = run.config.search
+    other = {"known": "free", "free": "known"}[config.normalisation]
+
+    def work(folder: Path) -> None:
+        z = {name: read_arrays(run.out / "embed" / f"{name}.npz")["x"] for name in POOLS}
+        beside = _search(run, z, other)[1]
+        test, result, null = _search(run, z, config.normalisation)
+        test.save(folder / "test.npz")
+        write_arrays(
+            folder / "null.npz", t=null.t, f_reference=test.score(z["reference"]), f_data=test.score(z["data"])
+        )
+        write_json(folder / RESULT, json.loads(result.to_json()))
+        write_json(folder / "beside.json", json.loads(beside.to_json()))
+
+    inputs = {"search": config.model_dump(mode="json"), "expected": run.config.pools.expected}
+    run.stage("search", inputs, work, (RESULT, "beside.json", "null.npz", "test.npz"))
+    write_json(run.out / RESULT, result_content(run))
+
+
+def _search(run: RunContext, z: Mapping[str, FloatArray], normalisation: str) -> tuple[KernelTest, SearchResult, Null]:
+    config, seed = run.config.search, run.config.seed
+    test = KernelTest(
+        widths=config.widths,
+        n_centers=config.n_centers,
+        penalty=config.penalty,
+        normalisation=normalisation,
+        seed=small_seed(seed, "search"),
+        statistic=config.statistic,
+    )
+    test.fit(z["reference"], expected=run.config.pools.expected, settings=z["settings"])
+    with run.display.bar(f"toys ({normalisation} normalisation)") as update:
+        null = test.calibrate(
+            z["toys"],
+            n_toys=config.n_toys,
+            seed=small_seed(seed, "toys"),
+            reference=config.toy_reference,
+            progress=lambda done, total: update(done, total, ""),
+        )
+    return test, test.search(z["data"]), null
+
+
+def result_content(run: RunContext) -> dict[str, Any]:
+    """`result.json`: the search's result, the other normalisation beside it, and the hidden signal if there is one."""
+    result = json.loads((run.out / "search" / RESULT).read_text(encoding="utf-8"))
+    beside = json.loads((run.out / "search" / "beside.json").read_text(encoding="utf-8"))
+    signal = run.config.data.signal
+    return result | {
+        "beside": beside,
+        "hidden_signal": signal.model_dump() if signal else None,
+        "probe": json.loads((run.out / "embed" / "probe.json").read_text(encoding="utf-8")),
+    }
+
+
+def report_stage(run: RunContext) -> None:
+    """Write the page; the verdict goes to the terminal too."""
+
+    def work(folder: Path) -> None:
+        write_report(report_inputs(run), folder / "report.html")
+
+    run.stage("report", {"name": run.config.name}, work, ("report.html",))
+    page = run.out / "report.html"
+    with write_whole(page) as temporary:
+        shutil.copyfile(run.out / "report" / "report.html", temporary)
+    run.display.say(f"\n{verdict(result_content(run))}\n\npage: {page}")
+
+
+def report_inputs(run: RunContext) -> ReportInputs:
+    """Collect what the page shows from the files of the earlier stages."""
+    arrays = read_arrays(run.out / "search" / "null.npz")
+    z = {name: read_arrays(run.out / "embed" / f"{name}.npz")["x"] for name in ("reference", "data")}
+    reference, data = run.pools[1]["reference"], run.pools[1]["data"]
+    signal = run.config.data.signal
+    weight = reference.weight * (run.config.pools.expected / reference.weight.sum())
+    return ReportInputs(
+        title=run.config.name,
+        result=result_content(run),
+        null_t=arrays["t"],
+        z_reference=z["reference"],
+        z_data=z["data"],
+        reference=reference,
+        data=data,
+        weight_reference=weight,
+        f_reference=arrays["f_reference"],
+        f_data=arrays["f_data"],
+        signal_label=signal.process if signal else None,
+        history=json.loads((run.out / "train" / "history.json").read_text(encoding="utf-8")),
+        probe=json.loads((run.out / "embed" / "probe.json").read_text(encoding="utf-8")),
+        config_text=to_yaml(run.config),
+        provenance=run.provenance(),
+    )
+
+
+# Extending: one function and one line here; the order is the flow of the data.
+STAGES: dict[str, Callable[[RunContext], None]] = {
+    "simulate": simulate_stage,
+    "train": train_stage,
+    "embed": embed_stage,
+    "search": search_stage,
+    "report": report_stage,
+}

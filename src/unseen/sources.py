@@ -1,0 +1,174 @@
+"""Where the events of a run come from: the simulation or files, checked before work starts, dealt into pools."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from unseen.config import Config, FilesConfig
+from unseen.errors import ConfigError, MissingFileError, NotEnoughEventsError, UnknownProcessError, did_you_mean
+from unseen.events import Events, Sample, Schema, read, select
+from unseen.events.atomic import file_hash
+from unseen.pools import PoolPlan, assert_disjoint, draw_pools, plan_pools
+from unseen.progress import Display
+from unseen.seeds import generator
+from unseen.simulate import Progress, SimulationConfig, simulate
+from unseen.simulate.processes import load_processes
+
+__all__ = ["check_config", "files_hash", "load_pools", "plan", "simulated", "simulation_config"]
+
+# The toys' pool must hold a Poisson fluctuation of the data of this many standard deviations.
+POOL_MARGIN = 5.0
+
+
+def plan(config: Config) -> PoolPlan:
+    """How many events of each process every pool gets; fixed by the configuration and its seed."""
+    pools, data = config.pools, config.data
+    pseudo = data.file is None
+    return plan_pools(
+        pools.mixture,
+        {"settings": pools.settings, "reference": pools.reference, "toys": pools.toys},
+        train=pools.train,
+        train_mixture=pools.train_mixture or pools.mixture,
+        expected=pools.expected if pseudo else None,
+        signal=(data.signal.process, data.signal.events) if data.signal and pseudo else None,
+        seed=config.seed,
+    )
+
+
+def check_config(config: Config) -> None:
+    """Refuse what cannot work before anything is started: pools too small, unknown processes, missing files."""
+    pools = config.pools
+    needed = pools.expected + POOL_MARGIN * np.sqrt(pools.expected)
+    if pools.toys < needed:
+        raise NotEnoughEventsError(
+            f"pools.toys is {pools.toys} but toys of {pools.expected:g} expected events need at least {needed:.0f}: "
+            "enlarge pools.toys or lower pools.expected"
+        )
+    Schema.load(config.schema_)
+    data = config.data.file
+    if data is not None and not data.exists():
+        raise MissingFileError(f"data.file: no file or folder {data}")
+    if config.files is not None:
+        _check_files(config.files, plan(config))
+    else:
+        assert config.simulate is not None
+        known = load_processes(config.simulate.processes)
+        for name in (*plan(config).train, *plan(config).test_total):
+            if name not in known:
+                raise UnknownProcessError(f"no process '{name}'{did_you_mean(name, known)}")
+
+
+def _check_files(files: FilesConfig, needed: PoolPlan) -> None:
+    for role, paths in (("test", files.test), ("train", files.train or {})):
+        for process, names in paths.items():
+            for path in names:
+                if not path.exists():
+                    raise MissingFileError(f"files.{role}.{process}: no file or folder {path}")
+    for role, wanted, paths in (
+        ("test", needed.test_total, files.test),
+        ("train", needed.train, files.train if files.train is not None else files.test),
+    ):
+        for process in wanted:
+            if process not in paths:
+                raise UnknownProcessError(f"files.{role} has no process '{process}'{did_you_mean(process, paths)}")
+
+
+def simulation_config(config: Config) -> SimulationConfig:
+    """The simulation's settings with the number of events that the pools need, unless the user named them."""
+    if config.simulate is None:
+        raise ConfigError("this configuration has no 'simulate' section: its events come from files")
+    if config.simulate.events:
+        return config.simulate
+    needed = plan(config)
+    events = {"train": _positive(needed.train), "test": _positive(needed.test_total)}
+    return SimulationConfig.model_validate(config.simulate.model_dump() | {"events": events, "schema": config.schema_})
+
+
+def _positive(counts: dict[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count > 0}
+
+
+def simulated(config: Config, folder: Path, workers: int | None, display: Display) -> None:
+    """Make (or finish) the samples of a run in `folder`, one per role."""
+    with display.bar("simulating") as update:
+
+        def show(progress: Progress) -> None:
+            rate = f"{progress.events_per_second:.0f} events/s" if progress.events_per_second else ""
+            update(progress.events_done, progress.events_total, rate)
+
+        simulate(simulation_config(config), folder, seed=config.seed, workers=workers, progress=show)
+
+
+def load_role(config: Config, folder: Path, role: str) -> Events:
+    """Events of one role of a simulated sample, after the selection."""
+    events = Sample.open(folder / role).load()
+    return select(events) if config.select else events
+
+
+def files_hash(config: Config) -> dict[str, str]:
+    """A hash of every file that the run reads."""
+    paths = [config.data.file] if config.data.file else []
+    if config.files is not None:
+        groups = [*config.files.test.values(), *(config.files.train or {}).values()]
+        paths += [path for group in groups for path in group]
+    return {str(path): file_hash(path / "sample.json" if path.is_dir() else path) for path in dict.fromkeys(paths)}
+
+
+def read_files(config: Config, files: dict[str, tuple[Path, ...]]) -> Events:
+    """Events of all files, labelled by the process they are listed under, after the selection."""
+    parts = []
+    for process, paths in files.items():
+        for path in paths:
+            events = read(path, schema=config.schema_, select=config.select)
+            relabelled = Events.create(
+                events.schema,
+                events.objects,
+                events.present,
+                label_names=(process,),
+                weight=events.weight,
+                record=events.record,
+            )
+            parts.append(relabelled)
+    return Events.concatenate(parts)
+
+
+def load_pools(config: Config, folder: Path) -> tuple[Events, dict[str, Events]]:
+    """The training events, and the pools settings, reference, toys and data: disjoint, and asserted to be.
+
+    Errors: NotEnoughEventsError, UnknownProcessError, OverlapError.
+    """
+    needed = plan(config)
+    deal = dict(needed.test)
+    if config.files is None:
+        test, train = load_role(config, folder, "test"), load_role(config, folder, "train")
+    else:
+        test = read_files(config, config.files.test)
+        train = read_files(config, config.files.train) if config.files.train else None
+    if train is None:
+        deal["train"] = needed.train
+    pools = draw_pools(test, deal, config.seed)
+    training = pools.pop("train") if train is None else take_training(train, needed.train, config.seed)
+    if config.data.file is not None:
+        pools["data"] = read(config.data.file, schema=config.schema_, select=config.select)
+    assert_disjoint({"train": training, **pools})
+    return training, pools
+
+
+def take_training(events: Events, counts: Mapping[str, int], seed: int) -> Events:
+    """The planned number of training events of each process, copies allowed, in random order."""
+    rng = generator(seed, "pools", "train")
+    rows = []
+    for process, count in counts.items():
+        if process not in events.label_names:
+            raise UnknownProcessError(f"no training events of '{process}'{did_you_mean(process, events.label_names)}")
+        mine = np.flatnonzero(events.label == events.label_names.index(process))
+        if len(mine) < count:
+            raise NotEnoughEventsError(
+                f"training needs {count} events of '{process}' but the sample has {len(mine)} after the selection: "
+                "provide more or lower pools.train"
+            )
+        rows.append(rng.permutation(mine)[:count])
+    return events[rng.permutation(np.concatenate(rows))]
