@@ -1,0 +1,7 @@
+"""The report: one HTML page that says whether data and simulation agree, and shows where they do not."""
+
+from unseen.report.inputs import ReportInputs
+from unseen.report.page import write_report
+from unseen.report.verdict import verdict
+
+__all__ = ["ReportInputs", "verdict", "write_report"]

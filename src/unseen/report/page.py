@@ -1,0 +1,104 @@
+"""One self-contained HTML page from the sections."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from unseen.events.atomic import write_whole
+from unseen.report.inputs import ReportInputs
+from unseen.report.plot import Plot, inline_svg
+from unseen.report.sections import sections
+from unseen.report.style import hep_style
+from unseen.report.verdict import Reading, context, reading, verdict
+from unseen.report.wording import count, p_text, z_text
+
+__all__ = ["render", "write_report"]
+
+TEMPLATE = "report.html.j2"
+
+
+def write_report(inputs: ReportInputs, path: Path) -> Path:
+    """Write the report as one HTML file without outside references, atomically; equal inputs give equal bytes."""
+    page = render(inputs)
+    with write_whole(Path(path)) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return Path(path)
+
+
+def render(inputs: ReportInputs) -> str:
+    """The page as text."""
+    environment = Environment(
+        loader=PackageLoader("unseen.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["svg"] = _svg
+    read = reading(inputs.result)
+    with hep_style():
+        return environment.get_template(TEMPLATE).render(
+            title=inputs.title,
+            verdict=_typeset(verdict(inputs.result, reference_word(inputs))),
+            tone=_tone(read),
+            context=context(inputs.result),
+            numbers=_numbers(inputs, read),
+            sections=sections(inputs),
+        )
+
+
+def reference_word(inputs: ReportInputs) -> str:
+    """What the reference is called in sentences."""
+    return "simulation" if inputs.reference is not None else "reference"
+
+
+def _svg(plot: Plot) -> Markup:
+    return Markup(inline_svg(plot))
+
+
+def _typeset(text: str) -> str:
+    return text.replace(">=", "≥")
+
+
+def _tone(read: Reading) -> str:
+    """Colour of the verdict; the words carry the meaning."""
+    if read.problems:
+        return "problem"
+    return "agree" if read.z < 2 else "mild" if read.z < 3 else "disagree"
+
+
+def _numbers(inputs: ReportInputs, read: Reading) -> list[tuple[str, str, str]]:
+    """(name, value, uncertainty) of the headline numbers."""
+    result = inputs.result
+    p_interval, z_interval = result.get("p_interval") or (None, None), result.get("z_interval") or (None, None)
+    resolution = result.get("p_resolution")
+    found = [("p-value", _value(read.p_words), _interval(p_interval, p_text))]
+    found.append(("significance Z", _value(_typeset(read.z_words)), _interval(z_interval, z_text)))
+    if resolution is not None:
+        toys = result.get("n_toys")
+        found.append(("resolution of p", p_text(float(resolution)), f"{count(toys)} toys" if toys else ""))
+    if result.get("n_data") is not None and result.get("expected") is not None:
+        n, expected = float(result["n_data"]), float(result["expected"])
+        found.append(("events", count(n), f"{count(expected)} ± {count(round(math.sqrt(max(expected, 0))))} expected"))
+    return found
+
+
+def _value(words: str) -> str:
+    """``0.43`` of ``p = 0.43``; a bound keeps its sign."""
+    return words.split(" ", 1)[1].removeprefix("= ")
+
+
+def _interval(ends: tuple[float | None, float | None], text: object) -> str:
+    assert callable(text)
+    low, high = ends
+    if low is None and high is None:
+        return ""
+    if high is None:
+        return f"68 %: above {text(low)}"
+    if low is None or low == 0.0:
+        return f"68 %: below {text(high)}"
+    return f"68 %: {text(low)} to {text(high)}"

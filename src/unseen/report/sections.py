@@ -1,0 +1,100 @@
+"""What stands on the page, in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from unseen.report import tables
+from unseen.report.figures.corner import corner
+from unseen.report.figures.latent import latent_scatter
+from unseen.report.figures.null import null_distribution
+from unseen.report.figures.observables import observable_plots
+from unseen.report.figures.ratio import ratio_map
+from unseen.report.figures.training import training_curves
+from unseen.report.inputs import ReportInputs
+from unseen.report.plot import Plot
+from unseen.report.tables import Table
+
+__all__ = ["Section", "sections"]
+
+NO_EVENTS = "The sample is not one of collision events, so there are no physics observables to show."
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with a few plain words, figures, then tables; `folded` text is shown on demand."""
+
+    id: str
+    heading: str
+    text: str
+    plots: tuple[Plot, ...] = ()
+    tables: tuple[Table, ...] = ()
+    folded: str = ""
+
+
+def sections(inputs: ReportInputs) -> list[Section]:
+    """Every section of the report; must be called inside `hep_style`."""
+    return [
+        _test(inputs),
+        Section(
+            "where",
+            "Where the data differ",
+            "The fit gives every event a number f; exp f is how many times more data than simulation it sees at that place.",
+            (latent_scatter(inputs), ratio_map(inputs)),
+        ),
+        _physics(inputs),
+        Section(
+            "events",
+            "The most anomalous events",
+            "Single events prove nothing; they are the place to start looking. Detector faults show up here first.",
+            tables=(tables.anomalous_events(inputs),),
+        ),
+        _embedding(inputs),
+        _provenance(inputs),
+    ]
+
+
+def _test(inputs: ReportInputs) -> Section:
+    found = (tables.widths(inputs.result), tables.checks(inputs.result))
+    return Section(
+        "test",
+        "The test",
+        "The statistic t measures how much better a freely adapted density describes the data than the simulation does. "
+        "Its meaning comes from toys: the same test on simulated data without any signal.",
+        (null_distribution(inputs),),
+        tuple(table for table in found if table is not None),
+    )
+
+
+def _physics(inputs: ReportInputs) -> Section:
+    plots = observable_plots(inputs)
+    if not plots:
+        return Section("physics", "In physics observables", NO_EVENTS)
+    text = (
+        "Filled: simulation by process; hatched: its statistical uncertainty. Red line: the same simulation reweighted by "
+        "exp f, which is what the fit learned from the data. Points: data with 68 % Garwood (exact Poisson) errors. Where "
+        "the red line leaves the filled histogram, the excess has a physical face. Below each: the ratio to the "
+        "simulation; triangles lie above its range. Events beyond an axis are counted in its last bin."
+    )
+    return Section("physics", "In physics observables", text, tuple(plots))
+
+
+def _embedding(inputs: ReportInputs) -> Section:
+    training = training_curves(inputs)
+    probe = tables.mapping("Probe: how well simple classifiers read the processes off the embedding.", inputs.probe)
+    text = f"Every event became {inputs.dimensions} number{'s' if inputs.dimensions > 1 else ''}."
+    if training is None:
+        text += " No training was recorded for this run."
+    plots = (corner(inputs),) if training is None else (corner(inputs), training)
+    return Section("embedding", "The embedding", text, plots, () if probe is None else (probe,))
+
+
+def _provenance(inputs: ReportInputs) -> Section:
+    found = (tables.mapping("Versions, seeds, hashes.", inputs.provenance), tables.durations(inputs))
+    return Section(
+        "provenance",
+        "Provenance",
+        "With these the numbers above can be made again.",
+        tables=tuple(table for table in found if table is not None),
+        folded=inputs.config_text,
+    )

@@ -1,0 +1,156 @@
+"""The verdict: one honest sentence from the JSON form of a search result. Pure text, also for the command line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+from unseen.report.wording import count, p_text, z_floor, z_text
+
+__all__ = ["Reading", "context", "failed_checks", "reading", "verdict"]
+
+MILD, STRONG, VERY_STRONG = 2.0, 3.0, 5.0
+PASS_KEYS = ("passed", "pass", "ok", "valid")
+COUNTED = ("toys", "permutation", "linear")  # calibrations whose p-value is a rank
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a result may be quoted as: p, Z, whether both are only bounds, and what stands against quoting them."""
+
+    p: float
+    z: float
+    bound: bool
+    problems: tuple[str, ...]
+
+    @property
+    def p_words(self) -> str:
+        """``p = 0.43``, or ``p < 0.0010`` at the resolution."""
+        return f"p < {p_text(self.p, round_up=True)}" if self.bound else f"p = {p_text(self.p)}"
+
+    @property
+    def z_words(self) -> str:
+        """``Z = 0.2``, or ``Z >= 3.09`` at the resolution."""
+        return f"Z >= {z_floor(self.z)}" if self.bound else f"Z = {z_text(self.z)}"
+
+
+def failed_checks(checks: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Names of the checks that did not pass: False, "failed", or a mapping that says so (nested ones by dots)."""
+    failed: list[str] = []
+    for name, value in checks.items():
+        words = f"{prefix}{name}".replace("_", " ")
+        if isinstance(value, Mapping):
+            said = [value[key] for key in PASS_KEYS if key in value]
+            if said:
+                failed += [] if said[0] else [words]
+            else:
+                failed += failed_checks(value, f"{prefix}{name}: ")
+        elif str(value).lower() in ("false", "failed", "fail"):
+            failed.append(words)
+    return failed
+
+
+def reading(result: Mapping[str, Any]) -> Reading:
+    """Read p and Z off a result, tolerating missing optional keys."""
+    p = _finite(result.get("p_value"))
+    n_toys = int(result.get("n_toys") or 0)
+    resolution = _finite(result.get("p_resolution"))
+    if math.isnan(resolution) and n_toys:
+        resolution = 1.0 / (n_toys + 1)
+    bound = bool(result.get("at_resolution", False))
+    if not math.isnan(resolution) and p <= resolution * (1 + 1e-9):
+        p, bound = max(p, resolution), True
+    z = _finite(result.get("z"))
+    if bound or (math.isnan(z) and 0.0 < p < 1.0):
+        z = NormalDist().inv_cdf(1.0 - p) if 1e-15 < p < 1.0 else z
+    return Reading(p, z, bound, tuple(_problems(result, p, z)))
+
+
+def verdict(result: Mapping[str, Any], reference: str = "simulation") -> str:
+    """One sentence that says whether the data agree with the reference, and how sure that is.
+
+    >>> verdict({"p_value": 0.43, "z": 0.176, "n_toys": 1000, "converged": True})
+    'No disagreement found: p = 0.43 (Z = 0.2).'
+    """
+    r = reading(result)
+    if r.problems:
+        numbers = "" if math.isnan(r.p) else f" The number it gave, {r.p_words}, must not be quoted."
+        return f"No statement can be made: {'; '.join(r.problems)}.{numbers}"
+    if r.bound:
+        return _bounded(r, result, reference)
+    numbers = f"{r.p_words} ({r.z_words})"
+    if r.z < MILD:
+        return f"No disagreement found: {numbers}."
+    if r.z < STRONG:
+        return f"A mild disagreement between the data and the {reference}, well short of a discovery: {numbers}."
+    return f"The data disagree {_strongly(r.z)}with the {reference}: {numbers}."
+
+
+def context(result: Mapping[str, Any]) -> str:
+    """The line below the verdict: what was compared, the normalisation, the calibration."""
+    parts = [f"{_event_counts(result)}Normalisation: {_normalisation(result.get('normalisation'))}."]
+    n_toys, calibration = int(result.get("n_toys") or 0), str(result.get("calibration", "not stated"))
+    toys = f" with {count(n_toys)} pseudo-experiments (toys)" if n_toys else ""
+    parts.append(f"Calibration: {calibration}{toys}.")
+    if calibration not in COUNTED and reading(result).z > 3 and not failed_checks(result.get("checks") or {}):
+        parts.append(f"The tail is that of the {calibration} null, whose checks passed.")
+    widths = result.get("widths") or ()
+    if len(widths) > 1:
+        how = str(result.get("combination", "")).replace("_", " ") or "one number"
+        parts.append(
+            f"{len(widths)} kernel widths were tried and combined ({how}); the p-value includes that choice."
+        )
+    return " ".join(parts)
+
+
+def _bounded(r: Reading, result: Mapping[str, Any], reference: str) -> str:
+    n_toys = int(result.get("n_toys") or 0)
+    source = f"the resolution of {n_toys} toys" if n_toys else "the resolution of the calibration"
+    numbers = f"{r.p_words} ({source}), {r.z_words}"
+    if r.z < MILD:
+        return f"Too few toys for a statement: no toy was as extreme as the data, but that only gives {numbers}."
+    if r.z < STRONG:
+        return f"At least a mild disagreement between the data and the {reference}: {numbers}; more toys would tell."
+    return f"The data disagree {_strongly(r.z)}with the {reference}: {numbers}."
+
+
+def _strongly(z: float) -> str:
+    return "strongly " if z >= VERY_STRONG else ""
+
+
+def _problems(result: Mapping[str, Any], p: float, z: float) -> list[str]:
+    problems = []
+    if not result.get("converged", True):
+        problems.append("the fit did not converge")
+    failed = failed_checks(result.get("checks") or {})
+    if failed:
+        problems.append(f"{'a check' if len(failed) == 1 else 'checks'} failed ({', '.join(failed)})")
+    if math.isnan(p) or not 0.0 <= p <= 1.0:
+        problems.append("the search gave no p-value")
+    elif math.isnan(z) and p < 1.0:
+        problems.append("the search gave no significance")
+    return problems
+
+
+def _finite(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else math.nan
+
+
+def _event_counts(result: Mapping[str, Any]) -> str:
+    n_data, expected = result.get("n_data"), result.get("expected")
+    if n_data is None:
+        return ""
+    if expected is None:
+        return f"{count(n_data)} events observed. "
+    return f"{count(n_data)} events observed, {count(expected)} expected. "
+
+
+def _normalisation(value: Any) -> str:
+    meanings = {
+        "known": "known (the expected yield counts as evidence)",
+        "free": "free (only the shape counts as evidence)",
+    }
+    return meanings.get(str(value), "not stated" if value is None else str(value))
