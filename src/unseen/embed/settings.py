@@ -1,0 +1,97 @@
+"""The typed settings of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
+
+from unseen.embed.data import Balance
+from unseen.embed.encoders import ENCODERS, EncoderConfig, MlpConfig
+from unseen.embed.labels import LABELS
+from unseen.embed.objectives import OBJECTIVES, ObjectiveConfig, SupConConfig
+from unseen.embed.registry import lookup, resolve
+from unseen.errors import ConfigError, did_you_mean
+
+__all__ = ["TrainingConfig"]
+
+
+class TrainingConfig(BaseModel):
+    """How to train an embedding. The defaults suit 5,000 to 100,000 events on two CPU cores.
+
+    >>> TrainingConfig.parse({"encoder": {"name": "mlp", "dim": 6}, "objective": "supcon", "epochs": 20}).encoder.dim
+    6
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    encoder: SerializeAsAny[EncoderConfig] = Field(
+        default=MlpConfig(), description="A name, or a mapping with `name` and the settings of that encoder."
+    )
+    objective: SerializeAsAny[ObjectiveConfig] = Field(
+        default=SupConConfig(), description="A name, or a mapping with `name` and the settings of that objective."
+    )
+    labels: str = Field(default="process", description="Label encoding: what the classes are (`process`, `none`).")
+    log_pt: bool = Field(default=True, description="Feed log(1 + pt/GeV) instead of pt.")
+    balance: Balance = Field(
+        default="sampler",
+        description="natural: classes as frequent as in the sample. sampler: batches drawn with equal shares. "
+        "weights: natural batches, loss weighted to equal shares.",
+    )
+    balance_power: float = Field(
+        default=0.0, ge=0.0, le=1.0, description="Shares go as class frequency to this power: 0 equal, 1 natural."
+    )
+    event_weights: bool = Field(default=True, description="Use the weights of the events in the loss.")
+    epochs: int = Field(default=60, gt=0, description="Passes over the training sample.")
+    batch_size: int = Field(default=1024, gt=1, description="Events per step; the last batches are evened out.")
+    lr: float = Field(default=3e-3, gt=0.0, description="Highest learning rate of AdamW.")
+    weight_decay: float = Field(default=1e-2, ge=0.0, description="Decoupled weight decay of AdamW.")
+    warmup: float = Field(default=0.05, ge=0.0, lt=1.0, description="Share of all steps with a linear warm-up.")
+    lr_floor: float = Field(default=0.01, ge=0.0, le=1.0, description="Last learning rate of the cosine, over `lr`.")
+    gradient_clip: float | None = Field(default=1.0, gt=0.0, description="Largest norm of the gradient; null: any.")
+    validation_fraction: float = Field(
+        default=0.1, ge=0.0, lt=1.0, description="Share of the sample held out for the validation loss."
+    )
+    early_stopping: int | None = Field(
+        default=None,
+        gt=0,
+        description="Stop after this many epochs without a lower validation loss, and keep the best epoch's weights.",
+    )
+    precision: Literal["32", "bf16"] = Field(default="32", description="Arithmetic of the encoder; losses use 32 bits.")
+    device: Literal["auto", "cpu", "gpu"] = Field(default="auto", description="Where to train; auto prefers a GPU.")
+
+    @field_validator("encoder", mode="before")
+    @classmethod
+    def _encoder(cls, value: Any) -> Any:
+        return resolve(value, ENCODERS, "encoder")
+
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _objective(cls, value: Any) -> Any:
+        return resolve(value, OBJECTIVES, "objective")
+
+    @field_validator("labels")
+    @classmethod
+    def _labels(cls, value: str) -> str:
+        lookup(value, LABELS, "label encoding")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TrainingConfig:
+        if self.early_stopping is not None and self.validation_fraction == 0.0:
+            raise ValueError("early_stopping needs a validation_fraction above 0")
+        if self.objective.needs_classes and self.labels == "none":
+            raise ValueError(f"objective '{self.objective.name}' needs classes; labels 'none' has one")
+        return self
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any], origin: str = "training settings") -> TrainingConfig:
+        """Build from a mapping; ConfigError (or UnknownNameError) names the key, the value and the closest key."""
+        try:
+            return cls.model_validate(dict(content))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            hint = did_you_mean(where, cls.model_fields) if first["type"] == "extra_forbidden" else ""
+            raise ConfigError(f"{origin}: {where or 'settings'}: {first['msg']}{hint}") from error
