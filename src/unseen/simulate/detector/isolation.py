@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from unseen.simulate.detector.pairs import close_pairs
 from unseen.simulate.detector.particles import Particles
+from unseen.simulate.detector.settings import ElectronSettings, MuonSettings
 
-__all__ = ["relative_isolation"]
+__all__ = ["isolated_leptons", "relative_isolation"]
 
 
 def relative_isolation(candidates: Particles, leptons: NDArray[np.int64], radius: float) -> NDArray[np.float64]:
@@ -19,3 +20,12 @@ def relative_isolation(candidates: Particles, leptons: NDArray[np.int64], radius
     total = np.bincount(i[other], weights=candidates.pt[j[other]], minlength=len(leptons))
     ratio: NDArray[np.float64] = total / chosen.pt
     return ratio
+
+
+def isolated_leptons(
+    candidates: Particles, leptons: NDArray[np.bool_], settings: ElectronSettings | MuonSettings
+) -> NDArray[np.int64]:
+    """Rows of the `leptons` (mask) that are within acceptance and isolated."""
+    accepted = (candidates.pt > settings.pt_min) & (np.abs(candidates.eta) < settings.abs_eta_max)
+    rows = np.flatnonzero(leptons & accepted)
+    return rows[relative_isolation(candidates, rows, settings.isolation_radius) < settings.isolation_max]

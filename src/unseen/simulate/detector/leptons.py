@@ -65,4 +65,5 @@ def measure_leptons(
     identified = np.zeros(len(particles), dtype=np.bool_)
     identified[np.concatenate([found[ELECTRON], found[MUON]])] = True
     factor = np.where(identified, fluctuation(sigma, z), 1.0)
+    factor[found[ELECTRON]] *= settings.electrons.response
     return dressed, identified, factor, remain

@@ -85,17 +85,19 @@ class ElectronSettings(_Lepton):
 
     abs_eta_max: float = Field(default=3.0, gt=0.0)
     efficiency: tuple[EfficiencyRegion, ...] = (
-        EfficiencyRegion(abs_eta_max=1.5, plateau=0.95),
-        EfficiencyRegion(abs_eta_max=2.5, plateau=0.85),
-        EfficiencyRegion(abs_eta_max=3.0, plateau=0.60),
+        EfficiencyRegion(abs_eta_max=1.5, plateau=0.88),
+        EfficiencyRegion(abs_eta_max=3.0, plateau=0.75),
     )
     turn_on: float = Field(default=5.0, gt=0.0)
     turn_on_width: float = Field(default=4.0, gt=0.0)
     resolution: tuple[CalorimeterRegion, ...] = (
-        CalorimeterRegion(abs_eta_max=1.5, stochastic=0.15, noise=0.5, constant=0.02),
-        CalorimeterRegion(abs_eta_max=3.0, stochastic=0.25, noise=0.5, constant=0.03),
+        CalorimeterRegion(abs_eta_max=1.5, stochastic=0.20, noise=0.5, constant=0.025),
+        CalorimeterRegion(abs_eta_max=3.0, stochastic=0.30, noise=0.5, constant=0.035),
     )
-    recovery_radius: float = Field(default=0.1, ge=0.0, description="Photons within this distance are the electron's.")
+    response: float = Field(
+        default=0.997, gt=0.0, description="Mean of measured over true energy: some is lost before the calorimeter."
+    )
+    recovery_radius: float = Field(default=0.05, ge=0.0, description="Photons this close are the electron's.")
 
 
 class MuonSettings(_Lepton):
@@ -103,14 +105,14 @@ class MuonSettings(_Lepton):
 
     abs_eta_max: float = Field(default=2.4, gt=0.0)
     efficiency: tuple[EfficiencyRegion, ...] = (
-        EfficiencyRegion(abs_eta_max=1.5, plateau=0.95),
-        EfficiencyRegion(abs_eta_max=2.4, plateau=0.90),
+        EfficiencyRegion(abs_eta_max=1.5, plateau=0.93),
+        EfficiencyRegion(abs_eta_max=2.4, plateau=0.88),
     )
     turn_on: float = Field(default=3.5, gt=0.0)
     turn_on_width: float = Field(default=1.0, gt=0.0)
     resolution: tuple[MuonRegion, ...] = (
-        MuonRegion(abs_eta_max=1.5, constant=0.02, slope=1e-4),
-        MuonRegion(abs_eta_max=2.4, constant=0.03, slope=2e-4),
+        MuonRegion(abs_eta_max=1.5, constant=0.01, slope=1e-4),
+        MuonRegion(abs_eta_max=2.4, constant=0.018, slope=2e-4),
     )
 
 
@@ -149,8 +151,9 @@ class JetSettings(_Frozen):
     abs_eta_max: float = Field(default=4.0, gt=0.0)
     overlap_radius: float = Field(default=0.4, ge=0.0, description="Jets this close to an isolated lepton are dropped.")
     response: tuple[JetRegion, ...] = (
-        JetRegion(abs_eta_max=2.5, scale=1.06, offset=1.0, noise=2.0, stochastic=0.4, constant=0.05),
-        JetRegion(abs_eta_max=5.0, scale=1.06, offset=1.0, noise=3.0, stochastic=0.5, constant=0.07),
+        JetRegion(abs_eta_max=2.5, scale=1.0, offset=1.2, noise=2.0, stochastic=0.6, constant=0.04),
+        JetRegion(abs_eta_max=3.0, scale=1.01, offset=1.5, noise=4.0, stochastic=0.7, constant=0.06),
+        JetRegion(abs_eta_max=5.0, scale=1.02, offset=1.3, noise=3.0, stochastic=0.7, constant=0.07),
     )
 
 
@@ -158,9 +161,9 @@ class MetSettings(_Frozen):
     """Missing transverse momentum: what single particles and jets leave out, mostly pile-up."""
 
     jet_pt_min: float = Field(default=15.0, ge=0.0, description="Jets above this pass their calibration on, GeV.")
-    noise: float = Field(default=5.0, ge=0.0, description="Smearing per component, GeV.")
+    noise: float = Field(default=4.0, ge=0.0, description="Smearing per component, GeV.")
     stochastic: float = Field(
-        default=0.3, ge=0.0, description="Smearing per component over sqrt(scalar sum of pt), sqrt(GeV)."
+        default=0.2, ge=0.0, description="Smearing per component over sqrt(scalar sum of pt), sqrt(GeV)."
     )
 
 

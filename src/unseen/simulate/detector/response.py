@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from unseen.simulate.detector.hadrons import measure_hadrons
-from unseen.simulate.detector.isolation import relative_isolation
+from unseen.simulate.detector.candidates import measure_particles
+from unseen.simulate.detector.isolation import isolated_leptons
 from unseen.simulate.detector.jets import measure_jets, overlaps
 from unseen.simulate.detector.kinds import ELECTRON, MUON
-from unseen.simulate.detector.leptons import measure_leptons
 from unseen.simulate.detector.met import missing_momentum
-from unseen.simulate.detector.particles import Particles, flatten, import_awkward
+from unseen.simulate.detector.particles import Particles, import_awkward
 from unseen.simulate.detector.settings import DetectorSettings
 
 __all__ = ["CMS_LIKE", "reconstruct"]
@@ -33,8 +31,11 @@ def reconstruct(particles: Any, rng: np.random.Generator, settings: DetectorSett
     split into other batches fluctuate differently.
     Errors: SchemaError (a field is missing), NonFiniteError, MissingExtraError.
     """
-    candidates, leptons = _candidates(particles, rng, settings)
-    isolated = {kind: _isolated(candidates, leptons, kind, settings) for kind in (ELECTRON, MUON)}
+    candidates, leptons = measure_particles(particles, rng, settings)
+    isolated = {
+        ELECTRON: isolated_leptons(candidates, leptons & (candidates.kind == ELECTRON), settings.electrons),
+        MUON: isolated_leptons(candidates, leptons & (candidates.kind == MUON), settings.muons),
+    }
     rows = np.concatenate(list(isolated.values()))
     chosen = candidates.take(np.sort(rows))
     rest = np.ones(len(candidates), dtype=np.bool_)
@@ -50,32 +51,6 @@ def reconstruct(particles: Any, rng: np.random.Generator, settings: DetectorSett
         "muons": _ragged(candidates.take(isolated[MUON])),
         "jets": _ragged(measured.take(stored)),
     }
-
-
-def _candidates(
-    particles: Any, rng: np.random.Generator, settings: DetectorSettings
-) -> tuple[Particles, NDArray[np.bool_]]:
-    """Everything the detector sees, as measured, and which of it is an identified lepton."""
-    calorimeter = settings.calorimeter
-    softest = min(settings.tracking.pt_min, calorimeter.photon_pt_min, calorimeter.hadron_pt_min) / 2
-    edge = max(calorimeter.photons[-1].abs_eta_max, calorimeter.hadrons[-1].abs_eta_max)
-    visible = flatten(particles, settings.invisible_ids, softest, edge)
-    u, z = rng.random((2, len(visible))), rng.standard_normal(len(visible))
-    dressed, identified, lepton_factor, remain = measure_leptons(visible, u[0], z, settings)
-    seen, hadron_factor = measure_hadrons(visible, u[1], z, settings)
-    keep = remain & (identified | seen)
-    measured = dressed.scaled(np.where(identified, lepton_factor, hadron_factor))
-    return measured.take(keep), identified[keep]
-
-
-def _isolated(
-    candidates: Particles, leptons: NDArray[np.bool_], kind: int, settings: DetectorSettings
-) -> NDArray[np.int64]:
-    """Rows of the isolated leptons of one kind within acceptance."""
-    lepton = settings.electrons if kind == ELECTRON else settings.muons
-    accepted = (candidates.pt > lepton.pt_min) & (np.abs(candidates.eta) < lepton.abs_eta_max)
-    rows = np.flatnonzero(leptons & (candidates.kind == kind) & accepted)
-    return rows[relative_isolation(candidates, rows, lepton.isolation_radius) < lepton.isolation_max]
 
 
 def _ragged(objects: Particles) -> Any:
