@@ -2,6 +2,7 @@
 
 from unseen.report.inputs import ReportInputs
 from unseen.report.page import write_report
+from unseen.report.summary import summary_figure
 from unseen.report.verdict import verdict
 
-__all__ = ["ReportInputs", "verdict", "write_report"]
+__all__ = ["ReportInputs", "summary_figure", "verdict", "write_report"]

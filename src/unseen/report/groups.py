@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unseen.report.inputs import ReportInputs
+from unseen.report.inputs import Floats, ReportInputs
 from unseen.report.style import PROCESS_COLOURS
 
 __all__ = ["Group", "groups"]
@@ -44,5 +44,5 @@ def groups(inputs: ReportInputs) -> list[Group]:
     return result
 
 
-def _group(name: str, mask: NDArray[np.bool_], weight: NDArray[np.floating], i: int) -> Group:  # type: ignore[type-arg]
+def _group(name: str, mask: NDArray[np.bool_], weight: Floats, i: int) -> Group:
     return Group(name, mask, float(weight[mask].sum()), PROCESS_COLOURS[i], LINES[i % len(LINES)], MARKERS[i])

@@ -24,7 +24,7 @@ class ReportInputs:
 
     result            JSON form of a SearchResult; optional keys may be missing
     null_t            (n_toys, n_widths) statistics of the toys; null_combined (n_toys,) and combined: the same for the
-                      combined statistic, where smaller is more extreme if all values lie in [0, 1] (a p-value)
+                      combination of all widths; larger is more anomalous
     z_reference       (n_R, d), z_data (n_D, d): the embedding; `axis_names` names its d columns
     weight_reference  (n_R,), summing to the expected number of data events
     f_reference       (n_R,), f_data (n_D,): learned log ratio at the best width
@@ -86,7 +86,8 @@ class ReportInputs:
     @property
     def ratio_reference(self) -> NDArray[np.float64]:
         """exp f of the reference events, cut off where it would overflow, (n_R,)."""
-        return np.exp(np.clip(self.f_reference, -MAX_LOG_RATIO, MAX_LOG_RATIO, dtype=np.float64))
+        ratio: NDArray[np.float64] = np.exp(np.clip(self.f_reference, -MAX_LOG_RATIO, MAX_LOG_RATIO, dtype=np.float64))
+        return ratio
 
     @property
     def most_anomalous(self) -> NDArray[np.int64]:

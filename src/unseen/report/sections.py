@@ -39,7 +39,7 @@ def sections(inputs: ReportInputs) -> list[Section]:
         Section(
             "where",
             "Where the data differ",
-            "The fit gives every event a number f; exp f is how many times more data than simulation it sees at that place.",
+            "The fit gives every event a number f; exp f is how many times more data than simulation it sees there.",
             (latent_scatter(inputs), ratio_map(inputs)),
         ),
         _physics(inputs),
@@ -59,8 +59,8 @@ def _test(inputs: ReportInputs) -> Section:
     return Section(
         "test",
         "The test",
-        "The statistic t measures how much better a freely adapted density describes the data than the simulation does. "
-        "Its meaning comes from toys: the same test on simulated data without any signal.",
+        "The statistic t measures how much better a freely adapted density describes the data than the simulation "
+        "does. Its meaning comes from toys: the same test on simulated data without any signal.",
         (null_distribution(inputs),),
         tuple(table for table in found if table is not None),
     )
@@ -71,10 +71,11 @@ def _physics(inputs: ReportInputs) -> Section:
     if not plots:
         return Section("physics", "In physics observables", NO_EVENTS)
     text = (
-        "Filled: simulation by process; hatched: its statistical uncertainty. Red line: the same simulation reweighted by "
-        "exp f, which is what the fit learned from the data. Points: data with 68 % Garwood (exact Poisson) errors. Where "
-        "the red line leaves the filled histogram, the excess has a physical face. Below each: the ratio to the "
-        "simulation; triangles lie above its range. Events beyond an axis are counted in its last bin."
+        "Filled: simulation by process; hatched: its statistical uncertainty. Red line: the same simulation reweighted "
+        "by exp f, which is what the fit learned from the data. Points: data with 68 % Garwood (exact Poisson) errors. "
+        "Where the red line leaves the filled histogram, the excess has a physical face. Below each: the ratio to the "
+        "simulation; triangles lie above its range. Events beyond an axis are counted in its last bin. Every histogram "
+        "has a largest excess, most of them by chance."
     )
     return Section("physics", "In physics observables", text, tuple(plots))
 

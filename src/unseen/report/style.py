@@ -45,10 +45,11 @@ _SIZES: dict[str, Any] = {
 @contextlib.contextmanager
 def hep_style(salt: str = "unseen") -> Iterator[None]:
     """Apply the style inside the block only; `salt` makes the ids of an SVG reproducible."""
-    with mpl.rc_context({**mplhep.style.CMS, **_SIZES, "svg.hashsalt": salt}):
+    settings: dict[Any, Any] = {**mplhep.style.CMS, **_SIZES, "svg.hashsalt": salt}
+    with mpl.rc_context(settings):
         yield
 
 
 def new_figure(height: float, width: float = WIDTH, constrained: bool = True) -> Figure:
     """An empty figure that no global state knows about; sizes in inches."""
-    return Figure(figsize=(width, height), layout="constrained" if constrained else "none")
+    return Figure(figsize=(width, height), layout="constrained" if constrained else None)

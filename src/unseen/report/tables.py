@@ -11,20 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.events.observables import OBSERVABLES
+from unseen.report.checks import VERDICTS, outcome
 from unseen.report.inputs import MAX_LOG_RATIO, ReportInputs
-from unseen.report.verdict import failed_checks
 from unseen.report.wording import duration, number, p_text, plain
 
 __all__ = ["Table", "anomalous_events", "checks", "durations", "mapping", "widths"]
 
 MOST_EVENTS = 20
 COLUMNS = {
-    "leading_lepton_pt": "lepton pt [GeV]",
-    "met": "missing pt [GeV]",
-    "ht": "HT [GeV]",
+    "leading_lepton_pt": "lepton pt",
+    "met": "missing pt",
+    "ht": "HT",
     "jet_multiplicity": "jets",
     "lepton_multiplicity": "leptons",
-    "dilepton_mass": "dilepton mass [GeV]",
+    "dilepton_mass": "dilepton mass",
 }
 COUNTS = ("jet_multiplicity", "lepton_multiplicity")
 
@@ -45,15 +45,17 @@ def anomalous_events(inputs: ReportInputs) -> Table:
     f = np.asarray(inputs.f_data, np.float64)[rows]
     columns = {
         "rank": [str(i + 1) for i in range(len(rows))],
-        "event": [str(row) for row in rows],
+        "row": [str(row) for row in rows],
         "f": [f"{value:.2f}" for value in f],
         "exp f": [number(math.exp(min(value, MAX_LOG_RATIO))) for value in f],
     }
     columns |= _kinematics(inputs, rows) if inputs.data is not None else _coordinates(inputs, rows)
     if inputs.is_signal is not None and inputs.data is not None:
         names, label = inputs.data.label_names, inputs.data.label[rows]
-        columns["truth (known because simulated)"] = [names[code] for code in label]
-    caption = f"The {len(rows)} data events with the highest f. Event: row in the data sample, from 0."
+        columns["truth"] = [names[code] for code in label]
+    caption = f"The {len(rows)} data events with the highest f. Row: place in the data sample, from 0."
+    if "truth" in columns:
+        caption += " Truth: known because these data were simulated; the search did not see it."
     return Table(caption, tuple(columns), tuple(zip(*columns.values(), strict=True)), ())
 
 
@@ -78,23 +80,20 @@ def widths(result: Mapping[str, Any]) -> Table | None:
                 "–" if math.isnan(p) else p_text(p),
             )
         )
-    return Table("The statistic t at every kernel width, and the p-value of that width alone.", ("width", "t", "p"), tuple(rows))
+    return Table(
+        "The statistic t at every kernel width, and the p-value of that width alone.", ("width", "t", "p"), tuple(rows)
+    )
 
 
 def checks(result: Mapping[str, Any]) -> Table | None:
     """What was checked and how it went; numbers that were recorded without a verdict are listed too."""
     listed = dict(result.get("checks") or {})
     if "converged" in result:
-        listed = {"fit converged": bool(result["converged"]), **listed}
+        listed = {"fit_converged": "passed" if result["converged"] else "failed", **listed}
     if not listed:
         return None
-    failed = set(failed_checks(listed))
-    rows = []
-    for name, value in flatten(listed).items():
-        words = name.replace("_", " ")
-        outcome = {True: "passed", False: "failed"}[value] if isinstance(value, bool) else plain(value)
-        rows.append((words, "failed" if words in failed else outcome))
-    return Table("Checks of the test.", ("check", "outcome"), tuple(rows), (0, 1))
+    rows = tuple((name.replace("_", " "), _outcome(name, value)) for name, value in listed.items())
+    return Table("Checks of the test.", ("check", "outcome"), rows, (0, 1))
 
 
 def durations(inputs: ReportInputs) -> Table | None:
@@ -123,6 +122,14 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{name}"] = value
     return flat
+
+
+def _outcome(name: str, value: Any) -> str:
+    passed = outcome(name, value)
+    if passed is None:
+        return plain(value)
+    rest = {k: v for k, v in value.items() if k not in VERDICTS} if isinstance(value, Mapping) else {}
+    return ("passed" if passed else "failed") + (f" ({plain(rest)})" if rest else "")
 
 
 def _kinematics(inputs: ReportInputs, rows: NDArray[np.int64]) -> dict[str, list[str]]:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
+from unseen.report.checks import caveats, failed_checks
 from unseen.report.wording import count, p_text, z_floor, z_text
 
-__all__ = ["Reading", "context", "failed_checks", "reading", "verdict"]
+__all__ = ["Reading", "context", "reading", "verdict"]
 
 MILD, STRONG, VERY_STRONG = 2.0, 3.0, 5.0
-PASS_KEYS = ("passed", "pass", "ok", "valid")
 COUNTED = ("toys", "permutation", "linear")  # calibrations whose p-value is a rank
 
 
@@ -35,22 +35,6 @@ class Reading:
     def z_words(self) -> str:
         """``Z = 0.2``, or ``Z >= 3.09`` at the resolution."""
         return f"Z >= {z_floor(self.z)}" if self.bound else f"Z = {z_text(self.z)}"
-
-
-def failed_checks(checks: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Names of the checks that did not pass: False, "failed", or a mapping that says so (nested ones by dots)."""
-    failed: list[str] = []
-    for name, value in checks.items():
-        words = f"{prefix}{name}".replace("_", " ")
-        if isinstance(value, Mapping):
-            said = [value[key] for key in PASS_KEYS if key in value]
-            if said:
-                failed += [] if said[0] else [words]
-            else:
-                failed += failed_checks(value, f"{prefix}{name}: ")
-        elif str(value).lower() in ("false", "failed", "fail"):
-            failed.append(words)
-    return failed
 
 
 def reading(result: Mapping[str, Any]) -> Reading:
@@ -93,16 +77,14 @@ def context(result: Mapping[str, Any]) -> str:
     """The line below the verdict: what was compared, the normalisation, the calibration."""
     parts = [f"{_event_counts(result)}Normalisation: {_normalisation(result.get('normalisation'))}."]
     n_toys, calibration = int(result.get("n_toys") or 0), str(result.get("calibration", "not stated"))
-    toys = f" with {count(n_toys)} pseudo-experiments (toys)" if n_toys else ""
-    parts.append(f"Calibration: {calibration}{toys}.")
+    parts.append(_calibration(calibration, n_toys))
     if calibration not in COUNTED and reading(result).z > 3 and not failed_checks(result.get("checks") or {}):
         parts.append(f"The tail is that of the {calibration} null, whose checks passed.")
     widths = result.get("widths") or ()
     if len(widths) > 1:
         how = str(result.get("combination", "")).replace("_", " ") or "one number"
-        parts.append(
-            f"{len(widths)} kernel widths were tried and combined ({how}); the p-value includes that choice."
-        )
+        parts.append(f"{len(widths)} kernel widths were tried and combined ({how}); the p-value includes that choice.")
+    parts += caveats(result.get("checks") or {})
     return " ".join(parts)
 
 
@@ -137,6 +119,13 @@ def _problems(result: Mapping[str, Any], p: float, z: float) -> list[str]:
 
 def _finite(value: Any) -> float:
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else math.nan
+
+
+def _calibration(calibration: str, n_toys: int) -> str:
+    if not n_toys:
+        return f"Calibration: {calibration}."
+    toys = f"{count(n_toys)} toys (simulated data sets without signal)"
+    return f"Calibration: {toys}." if calibration == "toys" else f"Calibration: {calibration}, {toys}."
 
 
 def _event_counts(result: Mapping[str, Any]) -> str:

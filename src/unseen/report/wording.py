@@ -23,10 +23,10 @@ def p_text(p: float, round_up: bool = False) -> str:
     exponent = math.floor(math.log10(p))
     unit = 10.0 ** (exponent - 1)
     digits = math.ceil(p / unit - 1e-9) if round_up else round(p / unit)
+    if digits >= 100:  # 0.000999 has become 0.00100
+        digits, exponent = 10, exponent + 1
     if p >= SMALLEST_DECIMAL:
-        return f"{digits * unit:.{1 - exponent}f}"
-    if digits >= 100:  # 9.96e-6 has become 10e-6
-        digits, exponent = digits // 10, exponent + 1
+        return f"{digits * 10.0 ** (exponent - 1):.{max(1 - exponent, 0)}f}"
     return f"{digits / 10:.1f}e{exponent}"
 
 

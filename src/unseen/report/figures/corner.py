@@ -15,11 +15,12 @@ from unseen.report.plot import Plot
 from unseen.report.style import DATA, TRUTH, WIDTH, new_figure
 from unseen.report.wording import count
 
-__all__ = ["MOST_COLUMNS", "corner", "mass_levels"]
+__all__ = ["MOST_COLUMNS", "contours", "corner", "mass_levels"]
 
 MOST_COLUMNS = 8
 BINS = 32
-SMOOTHING = 1.0  # bins
+SMOOTHING = (1.0, 2.5)  # bins, for many and for few events
+MANY = 5000
 MASSES = (0.9, 0.5)
 FEW = 40  # fewer events than this are drawn as dots: a contour would be noise
 
@@ -89,23 +90,39 @@ def _cloud(
     line: str,
 ) -> None:
     if len(points) < FEW:
-        axis.scatter(*points.T, s=5, color=colour, linewidths=0)
-        return
-    density = np.histogram2d(*points.astype(np.float64).T, bins=edges, weights=weight)[0]
-    density = gaussian_filter(density, SMOOTHING)
-    levels = mass_levels(density)
+        axis.scatter(points[:, 0], points[:, 1], s=5, color=colour, linewidths=0)
+    else:
+        contours(axis, points, edges, colour, MASSES, line, weight)
+
+
+def contours(
+    axis: Axes,
+    points: Floats,
+    edges: tuple[NDArray[np.float64], NDArray[np.float64]],
+    colour: str,
+    masses: tuple[float, ...],
+    line: str = "-",
+    weight: Floats | None = None,
+) -> None:
+    """Draw the smoothed contours that hold the given shares of the points (n, 2)."""
+    density = np.histogramdd(points.astype(np.float64), bins=edges, weights=weight)[0]
+    density = gaussian_filter(density, _smoothing(len(points)))
+    levels = mass_levels(density, masses)
     if levels:
         x, y = ((e[1:] + e[:-1]) / 2 for e in edges)
         axis.contour(x, y, density.T, levels=levels, colors=colour, linestyles=line, linewidths=1.1)
 
 
-def _diagonal(
-    axis: Axes, inputs: ReportInputs, parts: list[Group], column: int, edges: NDArray[np.float64]
-) -> None:
+def _smoothing(n: int) -> float:
+    return float(np.clip((MANY / n) ** (1 / 6), *SMOOTHING))  # a kernel estimate in 2-d narrows as n^(-1/6)
+
+
+def _diagonal(axis: Axes, inputs: ReportInputs, parts: list[Group], column: int, edges: NDArray[np.float64]) -> None:
     def step(values: Floats, weight: Floats | None, colour: str, line: str, thickness: float) -> None:
-        height = np.histogram(values, edges, weights=weight)[0].astype(np.float64)
+        bins = edges if len(values) > 500 else edges[::2]
+        height = np.histogram(values, bins, weights=weight)[0].astype(np.float64)
         if height.max() > 0:
-            axis.stairs(height / height.max(), edges, color=colour, ls=line, lw=thickness)
+            axis.stairs(height / height.max(), bins, color=colour, ls=line, lw=thickness)
 
     for group in parts:
         step(inputs.z_reference[group.mask, column], inputs.weight_reference[group.mask], group.colour, group.line, 1.2)
@@ -157,8 +174,8 @@ def _alt(inputs: ReportInputs, parts: list[Group], d: int) -> str:
 
 def _caption(inputs: ReportInputs, d: int) -> str:
     text = (
-        "Diagonal: each latent axis by process, scaled to equal height, with the data in black. Below it: every pair of "
-        "axes; the inner contour of a process holds 50 % of its events, the outer one 90 %. Processes that separate "
+        "Diagonal: each latent axis by process, scaled to equal height, with the data in black. Below it: every pair "
+        "of axes; the inner contour of a process holds 50 % of its events, the outer one 90 %. Processes that separate "
         "here are told apart by the embedding."
     )
     if d < inputs.dimensions:

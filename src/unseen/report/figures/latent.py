@@ -42,8 +42,8 @@ def latent_scatter(inputs: ReportInputs) -> Plot:
         f"{_by_process(inputs)}. Right: {count(len(inputs.z_data))} data events{_signal_words(inputs)}."
     )
     caption = (
-        f"Each dot is one event; events that look alike lie close together. Of the pairs of latent axes, this one shows "
-        f"the learned excess best. Left: {count(shown)} simulated events drawn in proportion to their expected yield. "
+        "Each dot is one event; events that look alike lie close together. Of the pairs of latent axes, this one shows "
+        f"the learned excess best. Left: {count(shown)} simulated events in proportion to their expected yield. "
         "Right: the data. Look for dots on the right where there are none on the left."
     )
     return Plot("latent", figure, alt, caption + _truth_caption(inputs), wide=True)
@@ -57,7 +57,8 @@ def draw_reference(axis: Axes, inputs: ReportInputs, x: int, y: int, most: int =
     for group in groups(inputs):
         mine = points[group.mask[rows]]
         axis.scatter(
-            *mine[:, [x, y]].T,
+            mine[:, x],
+            mine[:, y],
             s=_size(n),
             color=group.colour,
             marker=group.marker,
@@ -88,12 +89,20 @@ def _draw_data(axis: Axes, inputs: ReportInputs, x: int, y: int) -> None:
     rows = rows[:: max(1, -(-len(rows) // MOST_POINTS))]
     raster = len(rows) > RASTER_ABOVE
     axis.scatter(
-        *inputs.z_data[rows][:, [x, y]].T, s=_size(len(rows)), color=DATA, linewidths=0, alpha=0.5, label="data", rasterized=raster
+        inputs.z_data[rows, x],
+        inputs.z_data[rows, y],
+        s=_size(len(rows)),
+        color=DATA,
+        linewidths=0,
+        alpha=0.5,
+        label="data",
+        rasterized=raster,
     )
     if signal is not None and signal.any():
-        points = inputs.z_data[signal][:, [x, y]]
+        points = inputs.z_data[signal]
         axis.scatter(
-            *points.T,
+            points[:, x],
+            points[:, y],
             s=16,
             facecolors="none",
             edgecolors=TRUTH,
@@ -129,7 +138,10 @@ def _one_column(inputs: ReportInputs) -> Plot:
     axis.set_xlabel(inputs.axis_name(0))
     axis.set_ylabel("events per bin")
     legend_above(figure, [axis], 3)
-    alt = f"Histogram of the only latent axis: {_by_process(inputs)}; {count(len(inputs.z_data))} data events{_signal_words(inputs)}."
+    alt = (
+        f"Histogram of the only latent axis: {_by_process(inputs)}; {count(len(inputs.z_data))} data events"
+        f"{_signal_words(inputs)}."
+    )
     caption = "The embedding has one axis. Filled: simulation by process. Points: data with square-root errors."
     return Plot("latent", figure, alt, caption + _truth_caption(inputs))
 
@@ -153,7 +165,9 @@ def _by_process(inputs: ReportInputs) -> str:
 
 def _signal_words(inputs: ReportInputs) -> str:
     signal = inputs.is_signal
-    return "" if signal is None else f", of which {count(int(signal.sum()))} are the hidden signal {inputs.signal_label}"
+    return (
+        "" if signal is None else f", of which {count(int(signal.sum()))} are the hidden signal {inputs.signal_label}"
+    )
 
 
 def _truth_caption(inputs: ReportInputs) -> str:

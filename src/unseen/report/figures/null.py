@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from unseen.report.inputs import ReportInputs
+from unseen.report.inputs import Floats, ReportInputs
 from unseen.report.plot import Plot
-from unseen.report.style import DATA, LEARNED, PROCESS_COLOURS, WIDTH, new_figure
+from unseen.report.style import LEARNED, PROCESS_COLOURS, WIDTH, new_figure
 from unseen.report.wording import count, number, p_text
 
 __all__ = ["Panel", "draw_null", "main_panel", "null_distribution", "panels"]
@@ -59,13 +59,21 @@ def draw_null(axis: Axes, panel: Panel) -> None:
     if len(toys):
         edges = _edges(toys)
         mplhep.histplot(
-            np.histogram(toys, edges)[0], edges, ax=axis, histtype="fill", color=PROCESS_COLOURS[0], alpha=0.75, flow="none"
+            np.histogram(toys, edges)[0],
+            edges,
+            ax=axis,
+            histtype="fill",
+            color=PROCESS_COLOURS[0],
+            alpha=0.75,
+            flow="none",
         )
+        axis.set_ylim(0, 1.35 * axis.dataLim.y1)  # room for the number of the data
         _mark(axis, panel.observed, float(edges[0]), float(edges[-1]))
     else:
         axis.text(0.5, 0.5, "no toys", transform=axis.transAxes, ha="center")
     axis.set_xlabel(panel.axis)
     axis.set_ylabel("toys")
+    axis.minorticks_off()
     axis.set_title(panel.title, loc="left", fontsize=9.5)
 
 
@@ -114,7 +122,9 @@ def _mark(axis: Axes, observed: float, low: float, high: float) -> None:
             xycoords="axes fraction",
             arrowprops={"arrowstyle": "-|>", "color": LEARNED, "lw": 2},
         )
-        axis.text(0.82, 0.5, f"data: {number(observed)}", transform=axis.transAxes, ha="right", va="center", color=LEARNED)
+        axis.text(
+            0.82, 0.5, f"data: {number(observed)}", transform=axis.transAxes, ha="right", va="center", color=LEARNED
+        )
         return
     axis.axvline(observed, color=LEARNED, lw=2)
     right = observed > (low + high) / 2
@@ -126,7 +136,7 @@ def _mark(axis: Axes, observed: float, low: float, high: float) -> None:
         textcoords="offset points",
         ha="right" if right else "left",
         va="center",
-        color=LEARNED if axis.get_facecolor() else DATA,
+        color=LEARNED,
     )
 
 
@@ -135,16 +145,12 @@ def _combined(inputs: ReportInputs) -> Panel:
     toys = _finite(inputs.null_combined)
     observed = math.nan if inputs.combined is None else float(inputs.combined)
     name = str(inputs.result.get("combination", "combined")).replace("_", " ")
-    both = np.append(toys, observed) if not math.isnan(observed) else toys
-    if not len(both) or both.min() < 0 or both.max() > 1:
-        return Panel(toys, observed, name, "all widths combined")
-    tiny = np.finfo(np.float64).tiny
-    score = math.nan if math.isnan(observed) else float(-np.log10(max(observed, tiny)))
-    return Panel(-np.log10(np.maximum(toys, tiny)), score, r"$-\log_{10}$ " + name, "all widths combined")
+    axis = r"$-\ln$ smallest p" if name == "smallest p" else f"combined statistic ({name})"
+    return Panel(toys, observed, axis, "all widths combined")
 
 
-def _finite(values: NDArray[np.floating]) -> NDArray[np.float64]:  # type: ignore[type-arg]
-    return np.asarray(values, np.float64)[np.isfinite(values)]
+def _finite(values: Floats) -> NDArray[np.float64]:
+    return values[np.isfinite(values)].astype(np.float64)
 
 
 def _edges(toys: NDArray[np.float64]) -> NDArray[np.float64]:

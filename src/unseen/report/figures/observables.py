@@ -8,6 +8,7 @@ import mplhep
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
@@ -22,6 +23,7 @@ from unseen.report.wording import count, number, percent
 __all__ = ["Spectrum", "draw_counts", "draw_ratio", "garwood", "observable_plots", "spectrum"]
 
 FIRST = ("leading_lepton_pt", "met", "ht", "jet_multiplicity", "dilepton_mass")
+WORDS = {"met": "missing pt", "ht": "HT", "leading_lepton_pt": "leading lepton pt"}
 ONE_SIGMA = 0.6826894921370859
 LOG_ABOVE = 200.0  # largest bin over the mean smallest: beyond this the axis is logarithmic
 RATIO_LIMITS = (0.0, 2.6)
@@ -107,7 +109,16 @@ def draw_counts(axis: Axes, s: Spectrum) -> None:
         flow="none",
     )
     error = np.sqrt(s.variance)
-    axis.stairs(s.reference + error, s.edges, baseline=s.reference - error, fill=True, facecolor="none", ec="0.35", hatch="////", lw=0)
+    axis.stairs(
+        s.reference + error,
+        s.edges,
+        baseline=s.reference - error,
+        fill=True,
+        facecolor="none",
+        ec="0.35",
+        hatch="////",
+        lw=0,
+    )
     axis.stairs(s.learned, s.edges, color=LEARNED, lw=1.8, label=r"simulation $\times$ exp f")
     seen = (s.data > 0) | (s.reference > 0)
     centres = (s.edges[1:] + s.edges[:-1]) / 2
@@ -134,6 +145,8 @@ def draw_ratio(axis: Axes, s: Spectrum) -> None:
     axis.plot(centres[over], np.full(over.sum(), 0.94 * RATIO_LIMITS[1]), "^", ms=5, color=DATA)
     axis.set_xlabel(s.label)
     axis.set_ylabel("ratio", loc="center")
+    if np.allclose(centres, np.round(centres)):  # a count
+        axis.xaxis.set_minor_locator(NullLocator())
 
 
 def _plot(s: Spectrum) -> Plot:
@@ -156,7 +169,7 @@ def _scale(axis: Axes, s: Spectrum) -> None:
 
 
 def _name(s: Spectrum) -> str:
-    return s.name.replace("_", " ").replace("met", "missing pt").replace("ht", "HT") if s.name in ("met", "ht") else s.name.replace("_", " ")
+    return WORDS.get(s.name, s.name.replace("_", " "))
 
 
 def _worst(s: Spectrum) -> int:
@@ -174,7 +187,7 @@ def _alt(s: Spectrum) -> str:
 
 
 def _caption(s: Spectrum) -> str:
-    text = f"{_name(s).capitalize() if s.name not in ('ht',) else 'HT'}."
+    text = f"{_name(s)[0].upper()}{_name(s)[1:]}."
     if s.defined < 1:
         text += f" Defined for {percent(s.defined)} of the data."
     at = _worst(s)

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from unseen.report.inputs import ReportInputs
 from unseen.report.planes import SHOWN, best_plane, edges_of, mean_ratio
 from unseen.report.plot import Plot
-from unseen.report.style import DATA, LEARNED, RASTER_ABOVE, new_figure
+from unseen.report.style import DATA, LEARNED, new_figure
 from unseen.report.wording import number
 
 __all__ = ["colour_norm", "draw_map", "ratio_map"]
 
 COLOURS = "PuOr_r"
 WIDEST, NARROWEST = 30.0, 1.25  # limits of the colour scale, as ratios
+TYPICAL = 0.98  # share of the bins that the scale must hold; single bins may lie beyond
 NO_EVENTS = "#e8e8e8"
 
 
@@ -28,9 +29,9 @@ def ratio_map(inputs: ReportInputs) -> Plot:
 
 
 def colour_norm(ratio: NDArray[np.float64]) -> LogNorm:
-    """A logarithmic scale that is symmetric around 1 and spans what the map holds."""
+    """A logarithmic scale that is symmetric around 1 and spans nearly all that the map holds."""
     finite = ratio[np.isfinite(ratio) & (ratio > 0)]
-    reach = float(np.exp(np.abs(np.log(finite)).max())) if finite.size else NARROWEST
+    reach = float(np.exp(np.quantile(np.abs(np.log(finite)), TYPICAL))) if finite.size else NARROWEST
     reach = float(np.clip(reach, NARROWEST, WIDEST))
     return LogNorm(1 / reach, reach)
 
@@ -56,13 +57,24 @@ def _map(inputs: ReportInputs) -> Plot:
     axis = figure.subplots()
     mesh, ratio = draw_map(axis, inputs, plane.x, plane.y)
     top = inputs.z_data[inputs.most_anomalous[:SHOWN]][:, [plane.x, plane.y]]
-    axis.scatter(*top.T, s=20, facecolors="none", edgecolors=DATA, linewidths=1.0, rasterized=len(top) > RASTER_ABOVE)
+    axis.scatter(
+        top[:, 0],
+        top[:, 1],
+        s=20,
+        facecolors="none",
+        edgecolors=DATA,
+        linewidths=1.0,
+        rasterized=len(top) > RASTER_ABOVE,
+    )
     bar = figure.colorbar(mesh, ax=axis, pad=0.02, label="mean exp f (data / simulation)")
     bar.ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     bar.ax.yaxis.set_minor_formatter(NullFormatter())
     names = f"{inputs.axis_name(plane.x)} and {inputs.axis_name(plane.y)}"
-    alt = f"Map of the mean learned ratio exp f over {names}: {_extremes(ratio)}. {len(top)} circles: the most anomalous data events."
+    alt = (
+        f"Map of the mean learned ratio exp f over {names}: {_extremes(ratio)}. {len(top)} circles: the most anomalous "
+        "data events."
+    )
     caption = (
         f"What the fit learned: orange, more data than simulated; violet, fewer; white, agreement; grey, fewer than "
         f"three simulated events. Circles: the {len(top)} most anomalous data events. Axes {names} were chosen because "

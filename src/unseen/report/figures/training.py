@@ -55,5 +55,8 @@ def training_curves(inputs: ReportInputs) -> Plot | None:
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.legend(loc="upper right")
     words = [f"{NAMES[name]} loss from {v[0]:.4g} to {v[-1]:.4g} in {len(v)} epochs" for name, (_, v) in lines.items()]
-    caption = "Loss of the embedding while it was trained. Both curves should flatten; a rising validation curve means overtraining."
+    caption = (
+        "Loss of the embedding while it was trained. Both curves should flatten; a rising validation curve means "
+        "overtraining."
+    )
     return Plot("training", figure, f"Training curves: {', '.join(words)}.", caption)

@@ -1,0 +1,66 @@
+"""What the checks of a result say: which of them failed, and what a reader should keep in mind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from unseen.report.wording import number, percent
+
+__all__ = ["caveats", "failed_checks", "outcome"]
+
+VERDICTS = ("passed", "ok", "valid")  # names, or ends of names, whose value says whether a check passed
+POOL_OVERLAP = 0.05  # expected events over pool events; above it toys share too many events (search.md, section 3)
+FAR_OUTSIDE = 0.01
+
+
+def outcome(name: str, value: Any) -> bool | None:
+    """Whether a check passed; None for entries that only inform.
+
+    A check is a mapping with `passed`, `ok` or `valid`, a flag whose name ends so, or the word "passed" or "failed".
+    """
+    if isinstance(value, Mapping):
+        said = [value[key] for key in VERDICTS if key in value]
+        return bool(said[0]) if said else None
+    if isinstance(value, str) and value.lower() in ("passed", "failed"):
+        return value.lower() == "passed"
+    if isinstance(value, bool) and name.lower().replace(" ", "_").rpartition("_")[2] in VERDICTS:
+        return value
+    return None
+
+
+def failed_checks(checks: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Names of the checks that did not pass, nested ones too.
+
+    >>> failed_checks({"null_moments": {"passed": False}, "n_centers": 10, "settings_from_reference": False})
+    ['null moments']
+    """
+    failed: list[str] = []
+    for name, value in checks.items():
+        words = f"{prefix}{name}".replace("_", " ")
+        passed = outcome(name, value)
+        if passed is False:
+            failed.append(words)
+        elif passed is None and isinstance(value, Mapping):
+            failed += failed_checks(value, f"{words}: ")
+    return failed
+
+
+def caveats(checks: Mapping[str, Any]) -> list[str]:
+    """Sentences on recorded numbers that weaken a result without voiding it."""
+    found = []
+    overlap, outside = checks.get("pool_overlap"), checks.get("far_outside")
+    if isinstance(overlap, int | float) and overlap > POOL_OVERLAP:
+        found.append(
+            f"The toys draw from a pool only {number(1 / overlap)} times the expected data, so they share events; p is "
+            "less certain than its interval says."
+        )
+    if isinstance(outside, int | float) and outside > FAR_OUTSIDE:
+        found.append(
+            f"{percent(outside)} of the data lie farther out than any reference event, where the test sees little."
+        )
+    if checks.get("fewer_centers_than_asked") is True:
+        found.append("The test had fewer kernel centres than asked for.")
+    if checks.get("unconverged_toys"):
+        found.append(f"{checks['unconverged_toys']} toys did not converge.")
+    return found
