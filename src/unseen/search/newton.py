@@ -22,7 +22,8 @@ def newton_direction(batch: Batch, f: Tensor, g: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(h)
     floor = float(values[-1]) * len(h) * torch.finfo(h.dtype).eps
     inverse = torch.where(values > floor, 1.0 / values, torch.zeros_like(values))
-    return -vectors @ (inverse[:, None] * (vectors.T @ g))
+    flat_direction: Tensor = vectors @ (inverse[:, None] * (vectors.T @ g))
+    return -flat_direction
 
 
 def one_step(batch: Batch) -> tuple[Tensor, Tensor]:

@@ -18,9 +18,9 @@ from unseen.search.newton import damped_newton
 
 __all__ = ["Solution", "minimise"]
 
-TOLERANCE = 1e-8  # on sqrt(g' H0^-1 g): the error on t is about this times sqrt(t)
+TOLERANCE = 1e-6  # on sqrt(g' H0^-1 g): the error on t is about this times 2 sqrt(t)
 MAX_PASSES = 300
-MEMORY = 10  # correction pairs kept for each fit
+MEMORY = 20  # correction pairs kept for each fit
 SHRINK = 0.75  # drop finished fits from the batch when fewer than this fraction is left
 
 

@@ -17,7 +17,7 @@ from unseen.errors import ConvergenceError
 from unseen.search.features import Features
 from unseen.search.loss import Batch
 from unseen.search.newton import damped_newton, one_step
-from unseen.search.solver import TOLERANCE, minimise
+from unseen.search.solver import minimise
 
 __all__ = [
     "NORMALISATIONS",
@@ -33,6 +33,7 @@ __all__ = [
 NORMALISATIONS = ("known", "free")
 STATISTICS = ("converged", "one_step")
 LARGEST_F = 700.0
+POLISHED = 1e-6  # Newton decrement after which one more full step squares the error
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def fit_batch(batch: Batch, factor: Tensor, mode: str, *, polish: bool = False) 
     if polish:
         for i in range(batch.size):
             one = torch.tensor([i])
-            b[:, one], f[:, one], converged[i] = damped_newton(batch.pick(one), b[:, one], TOLERANCE)
+            b[:, one], f[:, one], converged[i] = damped_newton(batch.pick(one), b[:, one], POLISHED)
     return Fit(log_likelihood_ratio(batch, f), b, f, converged)
 
 
