@@ -24,8 +24,12 @@ def measure_particles(
     edge = max(calorimeter.photons[-1].abs_eta_max, calorimeter.hadrons[-1].abs_eta_max)
     visible = flatten(particles, settings.invisible_ids, softest, edge)
     u, z = rng.random((2, len(visible))), rng.standard_normal(len(visible))
-    dressed, identified, lepton_factor, remain = measure_leptons(visible, u[0], z, settings)
-    seen, hadron_factor = measure_hadrons(visible, u[1], z, settings)
-    keep = remain & (identified | seen)
-    measured = dressed.scaled(np.where(identified, lepton_factor, hadron_factor))
-    return measured.take(keep), identified[keep]
+    leptons = measure_leptons(visible, u[0], z, settings)
+    seen, factor = measure_hadrons(visible, u[1], z, settings)
+    seen[leptons.rows], seen[leptons.photons] = True, False
+    candidates = visible.take(seen).scaled(factor[seen])
+    rows = (np.cumsum(seen) - 1)[leptons.rows]
+    candidates.overwrite(rows, leptons.measured)
+    identified = np.zeros(len(candidates), dtype=np.bool_)
+    identified[rows] = True
+    return candidates, identified

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from unseen.simulate.detector.kinds import ELECTRON, MUON, PHOTON
 from unseen.simulate.detector.pairs import close_pairs
-from unseen.simulate.detector.particles import Particles
+from unseen.simulate.detector.particles import Particles, concatenate
 from unseen.simulate.detector.settings import DetectorSettings, ElectronSettings, MuonSettings
 from unseen.simulate.detector.smearing import calorimeter_sigma, fluctuation, plateau, track_sigma
 
-__all__ = ["efficiency", "measure_leptons", "recover_photons"]
+__all__ = ["Leptons", "efficiency", "measure_leptons", "recover_photons"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -24,46 +26,42 @@ def efficiency(settings: ElectronSettings | MuonSettings, pt: Array, eta: Array)
     return plateau(settings.efficiency, eta) * turn_on
 
 
-def recover_photons(particles: Particles, electrons: Index, radius: float) -> tuple[Particles, NDArray[np.bool_]]:
-    """Add photons within `radius` to the nearest of the `electrons` (rows); also return which particles remain."""
+@dataclass(frozen=True)
+class Leptons:
+    """Identified electrons and muons: their rows among all particles, as measured, and the photons they absorbed."""
+
+    rows: Index
+    measured: Particles
+    photons: Index
+
+
+def recover_photons(particles: Particles, electrons: Index, radius: float) -> tuple[Particles, Index]:
+    """The `electrons` (rows) with all photons within `radius` added to the nearest one, and the rows of those photons.
+
+    The direction stays that of the electron's track.
+    """
+    bare = particles.take(electrons)
     photons = np.flatnonzero(particles.kind == PHOTON)
-    i, j, distance2 = close_pairs(particles.take(electrons), particles.take(photons), radius)
+    i, j, distance2 = close_pairs(bare, particles.take(photons), radius)
     order = np.lexsort((distance2, j))
     i, j = i[order], j[order]
-    first = np.ones(len(j), dtype=np.bool_)
-    first[1:] = j[1:] != j[:-1]
-    target, source = electrons[i[first]], photons[j[first]]
-    columns = {name: getattr(particles, name).copy() for name in ("px", "py", "pz", "e")}
-    for values in columns.values():
-        np.add.at(values, target, values[source])
-    px, py, pz, e = columns.values()
-    pt, eta, phi = particles.pt.copy(), particles.eta.copy(), particles.phi.copy()
-    pt[target] = np.hypot(px[target], py[target])
-    eta[target], phi[target] = np.arcsinh(pz[target] / pt[target]), np.arctan2(py[target], px[target])
-    remain = np.ones(len(particles), dtype=np.bool_)
-    remain[source] = False
-    return Particles(particles.n_events, particles.event, particles.kind, px, py, pz, e, pt, eta, phi), remain
+    nearest = np.ones(len(j), dtype=np.bool_)
+    nearest[1:] = j[1:] != j[:-1]
+    i, used = i[nearest], photons[j[nearest]]
+    radiated = np.bincount(i, weights=particles.e[used], minlength=len(bare))
+    return bare.scaled(1.0 + radiated / bare.e), used
 
 
-def measure_leptons(
-    particles: Particles, u: Array, z: Array, settings: DetectorSettings
-) -> tuple[Particles, NDArray[np.bool_], Array, NDArray[np.bool_]]:
-    """Identify leptons: particles with radiated photons collected, identified leptons, factors, what remains.
-
-    `u` uniform in [0, 1) and `z` standard normal, one per particle. The factor is 1 for everything but leptons.
-    """
-    found: dict[int, Index] = {}
+def measure_leptons(particles: Particles, u: Array, z: Array, settings: DetectorSettings) -> Leptons:
+    """Identify and measure leptons; `u` uniform in [0, 1) and `z` standard normal, one per particle."""
+    found: list[Index] = []
     for kind, lepton in ((ELECTRON, settings.electrons), (MUON, settings.muons)):
         rows = np.flatnonzero(particles.kind == kind)
-        found[kind] = rows[u[rows] < efficiency(lepton, particles.pt[rows], particles.eta[rows])]
-    dressed, remain = recover_photons(particles, found[ELECTRON], settings.electrons.recovery_radius)
-    sigma = np.zeros(len(particles))
-    rows = found[ELECTRON]
-    sigma[rows] = calorimeter_sigma(settings.electrons.resolution, dressed.e[rows], dressed.eta[rows])
-    rows = found[MUON]
-    sigma[rows] = track_sigma(settings.muons.resolution, dressed.pt[rows], dressed.eta[rows])
-    identified = np.zeros(len(particles), dtype=np.bool_)
-    identified[np.concatenate([found[ELECTRON], found[MUON]])] = True
-    factor = np.where(identified, fluctuation(sigma, z), 1.0)
-    factor[found[ELECTRON]] *= settings.electrons.response
-    return dressed, identified, factor, remain
+        found.append(rows[u[rows] < efficiency(lepton, particles.pt[rows], particles.eta[rows])])
+    electrons, photons = recover_photons(particles, found[0], settings.electrons.recovery_radius)
+    muons = particles.take(found[1])
+    sigma = calorimeter_sigma(settings.electrons.resolution, electrons.e, electrons.eta)
+    electrons = electrons.scaled(settings.electrons.response * fluctuation(sigma, z[found[0]]))
+    sigma = track_sigma(settings.muons.resolution, muons.pt, muons.eta)
+    muons = muons.scaled(fluctuation(sigma, z[found[1]]))
+    return Leptons(np.concatenate(found), concatenate(electrons, muons), photons)

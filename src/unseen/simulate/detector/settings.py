@@ -152,8 +152,8 @@ class JetSettings(_Frozen):
     overlap_radius: float = Field(default=0.4, ge=0.0, description="Jets this close to an isolated lepton are dropped.")
     response: tuple[JetRegion, ...] = (
         JetRegion(abs_eta_max=2.5, scale=1.0, offset=1.2, noise=2.0, stochastic=0.6, constant=0.04),
-        JetRegion(abs_eta_max=3.0, scale=1.01, offset=1.5, noise=4.0, stochastic=0.7, constant=0.06),
-        JetRegion(abs_eta_max=5.0, scale=1.02, offset=1.3, noise=3.0, stochastic=0.7, constant=0.07),
+        JetRegion(abs_eta_max=3.0, scale=1.02, offset=1.7, noise=4.0, stochastic=0.7, constant=0.06),
+        JetRegion(abs_eta_max=5.0, scale=1.025, offset=1.5, noise=3.0, stochastic=0.7, constant=0.07),
     )
 
 
