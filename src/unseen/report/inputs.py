@@ -84,6 +84,11 @@ class ReportInputs:
         return self.axis_names[column] if self.axis_names else f"z{column + 1}"
 
     @property
+    def reference_word(self) -> str:
+        """What the reference is called in sentences."""
+        return "simulation" if self.reference is not None else "reference"
+
+    @property
     def ratio_reference(self) -> NDArray[np.float64]:
         """exp f of the reference events, cut off where it would overflow, (n_R,)."""
         ratio: NDArray[np.float64] = np.exp(np.clip(self.f_reference, -MAX_LOG_RATIO, MAX_LOG_RATIO, dtype=np.float64))

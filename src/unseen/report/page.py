@@ -43,17 +43,12 @@ def render(inputs: ReportInputs) -> str:
     with hep_style():
         return environment.get_template(TEMPLATE).render(
             title=inputs.title,
-            verdict=_typeset(verdict(inputs.result, reference_word(inputs))),
+            verdict=_typeset(verdict(inputs.result, inputs.reference_word)),
             tone=_tone(read),
             context=context(inputs.result),
             numbers=_numbers(inputs, read),
             sections=sections(inputs),
         )
-
-
-def reference_word(inputs: ReportInputs) -> str:
-    """What the reference is called in sentences."""
-    return "simulation" if inputs.reference is not None else "reference"
 
 
 def _svg(plot: Plot) -> Markup:

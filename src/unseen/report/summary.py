@@ -52,7 +52,7 @@ def _draw(inputs: ReportInputs) -> Figure:
         most = max(found, key=lambda s: s.change)
         top = figure.add_subplot(grid[0, 2])
         _observable(top, figure.add_subplot(grid[1, 2], sharex=top), most)
-    figure.suptitle(verdict(inputs.result).replace(">=", "≥"), fontsize=11, x=0.01, ha="left")
+    figure.suptitle(verdict(inputs.result, inputs.reference_word).replace(">=", "≥"), fontsize=11, x=0.01, ha="left")
     return figure
 
 

@@ -57,15 +57,7 @@ def _map(inputs: ReportInputs) -> Plot:
     axis = figure.subplots()
     mesh, ratio = draw_map(axis, inputs, plane.x, plane.y)
     top = inputs.z_data[inputs.most_anomalous[:SHOWN]][:, [plane.x, plane.y]]
-    axis.scatter(
-        top[:, 0],
-        top[:, 1],
-        s=20,
-        facecolors="none",
-        edgecolors=DATA,
-        linewidths=1.0,
-        rasterized=len(top) > RASTER_ABOVE,
-    )
+    axis.scatter(top[:, 0], top[:, 1], s=20, facecolors="none", edgecolors=DATA, linewidths=1.0)
     bar = figure.colorbar(mesh, ax=axis, pad=0.02, label="mean exp f (data / simulation)")
     bar.ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
