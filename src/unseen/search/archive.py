@@ -47,7 +47,7 @@ def read(path: Path) -> tuple[Arrays, dict[str, Any]]:
     if not path.is_file():
         raise MissingFileError(f"no saved test at {path}")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         header = json.loads(arrays.pop("header").tobytes().decode())
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
