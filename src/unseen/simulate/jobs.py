@@ -1,0 +1,166 @@
+"""What there is to do: one library or one shard of events per job, each with its own seed and fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from unseen.events.schema import Schema
+from unseen.seeds import seed_sequence
+from unseen.simulate.isolation import LeptonCut
+from unseen.simulate.processes import Process
+from unseen.simulate.settings import ROLES, SimulationConfig
+
+__all__ = ["LibraryJob", "ShardJob", "fingerprint", "plan_libraries", "plan_shards", "software"]
+
+# Detector smearing can lift a lepton over the threshold by this factor; beyond it, it does not happen often enough.
+LEPTON_MARGIN = 0.92
+LEPTONS = ("electrons", "muons")
+
+
+@dataclass(frozen=True)
+class LibraryJob:
+    """Underlying events or decays of one role."""
+
+    kind: str
+    role: str
+    size: int
+    seed: int
+    path: Path
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What the file must have been made with to be used."""
+        return {"kind": self.kind, "role": self.role, "size": self.size, "seed": self.seed, "software": software()}
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """One shard: `n_events` of a process that pass the selection."""
+
+    role: str
+    name: str
+    process: Process
+    index: int
+    n_events: int
+    seed: int
+    source_key: int
+    config: SimulationConfig
+    path: Path
+    libraries: tuple[LibraryJob, ...]
+
+    @property
+    def stream(self) -> tuple[str | int, ...]:
+        """Path of the shard's random streams below the root seed."""
+        return ("simulate", self.role, self.name, self.index)
+
+    @property
+    def copies(self) -> int:
+        """Most rows per source event: copies in training only."""
+        return self.config.copies if self.role == "train" else 1
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What the shard must have been made with to be kept on resuming; nothing that depends on the machine."""
+        wanted = {
+            "process": self.process.model_dump(mode="json", exclude={"shard_size"}),
+            "schema": self.config.schema_.model_dump(mode="json"),
+            "detector": self.config.detector.model_dump(mode="json"),
+            "trials": self.config.trials,
+            "copies": self.copies,
+            "libraries": [job.meta for job in self.libraries],
+        }
+        return {
+            "process": self.name,
+            "label": self.process.label,
+            "role": self.role,
+            "index": self.index,
+            "asked": self.n_events,
+            "seed": self.seed,
+            "source_key": self.source_key,
+            "fidelity": self.config.fidelity,
+            "settings": list(self.process.settings),
+            "fingerprint": fingerprint(wanted),
+            "software": software(),
+        }
+
+
+def fingerprint(content: Mapping[str, Any]) -> str:
+    """SHA-256 of the content as JSON with sorted keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def software() -> dict[str, str]:
+    """Versions of what the events depend on."""
+    found = {}
+    for package in ("unseen", "pythia8mc", "fastjet", "awkward", "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "absent"
+    return found
+
+
+def lepton_cut(schema: Schema) -> LeptonCut:
+    """The loosest lepton that the preselection takes, with a margin for the detector's resolution."""
+    for selection in (schema.preselection, schema.selection):
+        wanted = [r for r in (*selection.any_of, *selection.all_of) if r.collection in LEPTONS and r.pt_min > 0]
+        if wanted:
+            widest = max(r.abs_eta_max or 5.0 for r in wanted)
+            return LeptonCut(LEPTON_MARGIN * min(r.pt_min for r in wanted), widest + 0.05)
+    return LeptonCut(LEPTON_MARGIN * 15.0)
+
+
+def plan_libraries(
+    config: SimulationConfig, processes: Mapping[str, Process], out: Path, seed: int
+) -> list[LibraryJob]:
+    """The libraries that the run needs; those of the roles share nothing."""
+    jobs = []
+    for role in ROLES:
+        names = config.counts(role)
+        if names and config.fidelity == "fast":
+            jobs.append(_library("underlying", role, config.underlying_events, out, seed))
+        if any(processes[name].heavy_flavour for name in names):
+            jobs.append(_library("decays", role, config.decays, out, seed))
+    return jobs
+
+
+def _library(kind: str, role: str, size: int, out: Path, seed: int) -> LibraryJob:
+    return LibraryJob(kind, role, size, seed, out / "libraries" / f"{kind}-{role}.npz")
+
+
+def plan_shards(
+    config: SimulationConfig, processes: Mapping[str, Process], out: Path, seed: int, libraries: list[LibraryJob]
+) -> list[ShardJob]:
+    """Shards of all roles and processes, in the order in which the samples list them."""
+    jobs: list[ShardJob] = []
+    taken: set[int] = set()
+    for role in ROLES:
+        for name, count in config.counts(role).items():
+            process = processes[name]
+            size = min(config.shard_size, process.shard_size or config.shard_size)
+            used = tuple(
+                job for job in libraries if job.role == role and (job.kind == "underlying" or process.heavy_flavour)
+            )
+            for index, start in enumerate(range(0, count, size)):
+                key = _source_key(seed, role, name, index, taken)
+                path = out / role / f"{name}-{index:05d}.h5"
+                n = min(size, count - start)
+                jobs.append(ShardJob(role, name, process, index, n, seed, key, config, path, used))
+    return jobs
+
+
+def _source_key(seed: int, role: str, name: str, index: int, taken: set[int]) -> int:
+    """31 bits that no other shard of the run has: the upper half of the identity of its source events."""
+    for attempt in range(100):
+        words = seed_sequence(seed, "simulate", "source", role, name, index, attempt).generate_state(1)
+        key = int(words[0]) >> 1
+        if key not in taken:
+            taken.add(key)
+            return key
+    raise RuntimeError("no free source key")

@@ -1,0 +1,93 @@
+"""Physics processes: Pythia settings with a name, built in or from the user's configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from unseen.errors import ConfigError, UnknownProcessError, did_you_mean
+
+__all__ = ["Filter", "Process", "Slice", "choose", "load_processes"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Filter(_Frozen):
+    """Requirement on the partons of an event (after the shower, before hadronisation): e, mu or tau above threshold."""
+
+    lepton_pt_min: float = Field(gt=0.0, description="GeV; below any selection, because the detector smears.")
+    count: int = Field(default=1, gt=0)
+
+
+class Slice(_Frozen):
+    """A part of the phase space of a process that is generated on its own."""
+
+    settings: tuple[str, ...]
+    cross_section_pb: float | None = Field(
+        default=None, gt=0.0, description="Of this slice; if absent it is measured with Pythia before the work starts."
+    )
+    cap: float = Field(
+        default=0.06,
+        gt=0.0,
+        description="Probability of an isolated lepton above which an event is always kept (heavy flavour only).",
+    )
+
+
+class Process(_Frozen):
+    """One process: Pythia settings, class label, cross section and optional filter."""
+
+    label: str = Field(min_length=1, description="Name of the class; several processes may share one.")
+    settings: tuple[str, ...] = Field(min_length=1, description="Pythia settings, e.g. `Top:gg2ttbar=on`.")
+    cross_section_pb: float | None = Field(default=None, gt=0.0, description="Before any selection; default: Pythia's.")
+    slices: tuple[Slice, ...] = ()
+    filter: Filter | None = None
+    heavy_flavour: bool = Field(
+        default=False, description="Take leptons from decays of charm and bottom hadrons, decayed many times each."
+    )
+    signal: bool = False
+    shard_size: int | None = Field(default=None, gt=0, description="Events per shard, if not the configuration's.")
+
+    @field_validator("settings")
+    @classmethod
+    def _strings(cls, settings: tuple[str, ...]) -> tuple[str, ...]:
+        for setting in settings:
+            if not setting.strip() or not setting.strip()[0].isalnum():
+                raise ValueError(f"'{setting}' is not a Pythia setting (Pythia would take it for a comment)")
+        return settings
+
+
+@cache
+def _built_in() -> dict[str, Process]:
+    text = files("unseen.simulate").joinpath("processes.yaml").read_text(encoding="utf-8")
+    return {name: Process.model_validate(entry) for name, entry in yaml.safe_load(text).items()}
+
+
+def load_processes(extra: Mapping[str, Process | Mapping[str, Any]] | None = None) -> dict[str, Process]:
+    """The built-in processes and the user's own, by name; an entry of the same name replaces the built-in one.
+
+    Errors: ConfigError.
+    """
+    known = dict(_built_in())
+    for name, entry in (extra or {}).items():
+        try:
+            known[name] = entry if isinstance(entry, Process) else Process.model_validate(entry)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise ConfigError(f"process '{name}': {where}: {first['msg']}") from error
+    return known
+
+
+def choose(names: list[str], known: Mapping[str, Process]) -> dict[str, Process]:
+    """These processes, in this order. Errors: UnknownProcessError, with the closest known name."""
+    for name in names:
+        if name not in known:
+            raise UnknownProcessError(f"unknown process '{name}'{did_you_mean(name, known)}")
+    return {name: known[name] for name in names}

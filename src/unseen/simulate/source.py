@@ -1,0 +1,130 @@
+"""The stream of particle-level events of one process in one shard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseen.seeds import generator, small_seed
+from unseen.simulate.decays import DecayLibrary, stable_settings
+from unseen.simulate.hooks import heavy_quark_hook, lepton_hook
+from unseen.simulate.isolation import LeptonCut
+from unseen.simulate.particles import Int, Particles
+from unseen.simulate.processes import Process, Slice
+from unseen.simulate.pythia import FIDELITY, Generator
+from unseen.simulate.redecay import complete, draw, find_candidates
+from unseen.simulate.truth import hard_process
+
+__all__ = ["Block", "EventSource", "measure_slices"]
+
+# A heavy quark softer than this, relative to the lepton, does not make one.
+QUARK_PT = 0.85
+SURVEY = 20_000
+
+
+@dataclass(frozen=True)
+class Block:
+    """Particle-level events in random order; `source` (n,) numbers the generated event, copies share it."""
+
+    particles: Particles
+    source: Int
+    record: dict[str, NDArray[np.generic]]
+
+
+def measure_slices(name: str, process: Process, seed: int) -> tuple[Slice, ...]:
+    """The slices with their cross sections, measured from hard processes alone where not given (about 0.5 %)."""
+    measured = []
+    for index, part in enumerate(process.slices):
+        if part.cross_section_pb is None:
+            settings = (*process.settings, *part.settings, "PartonLevel:all=off")
+            survey = Generator(name, settings, small_seed(seed, "simulate", "survey", name, index))
+            survey.batch(SURVEY)
+            part = part.model_copy(update={"cross_section_pb": survey.cross_section()[0]})
+        measured.append(part)
+    return tuple(measured)
+
+
+class EventSource:
+    """Draws events of one process: `next(tries)` lets Pythia try that many and returns those that are worth detecting.
+
+    Slices are mixed event by event: each try goes to slice s with probability proportional to (cross section) x (cap),
+    and heavy-flavour events are kept with probability p / cap, so the mixture is right whatever the caps.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        process: Process,
+        fidelity: str,
+        seed: int,
+        path: tuple[str | int, ...],
+        cut: LeptonCut,
+        decays: DecayLibrary | None = None,
+        copies: int = 1,
+        trials: int = 400,
+    ):
+        self.process, self.cut, self.decays, self.trials = process, cut, decays, trials
+        self.copies = copies if process.heavy_flavour else 1
+        self.slices = process.slices or (Slice(settings=(), cross_section_pb=1.0, cap=1.0),)
+        self.rng = generator(seed, *path, "source")
+        self.tries = self.accepted = self.sources = 0
+        self.lost = 0.0
+        settings = (*process.settings, *FIDELITY[fidelity], "Check:abortIfVeto=on")
+        if process.heavy_flavour:
+            settings = (*settings, *stable_settings())
+        self._generators = [
+            Generator(name, (*settings, *part.settings), small_seed(seed, *path, "pythia", index), self._hook())
+            for index, part in enumerate(self.slices)
+        ]
+        caps = [part.cap if process.heavy_flavour else 1.0 for part in self.slices]
+        weights = np.array([(part.cross_section_pb or 0.0) * cap for part, cap in zip(self.slices, caps, strict=True)])
+        self._total = float(weights.sum())
+        self._probability = weights / weights.sum()
+
+    def _hook(self) -> object:
+        if self.process.heavy_flavour:
+            return heavy_quark_hook(QUARK_PT * self.cut.pt_min)
+        wanted = self.process.filter
+        return lepton_hook(wanted.lepton_pt_min, wanted.count) if wanted else None
+
+    def next(self, tries: int) -> Block:
+        """Try that many events and return what is worth detecting, in random order."""
+        self.tries += tries
+        blocks = [
+            self._slice(index, int(n)) for index, n in enumerate(self.rng.multinomial(tries, self._probability)) if n
+        ]
+        particles = Particles.concatenate([block.particles for block in blocks])
+        order = self.rng.permutation(len(particles))
+        record = {key: np.concatenate([b.record[key] for b in blocks])[order] for key in blocks[0].record}
+        return Block(particles.take(order), np.concatenate([b.source for b in blocks])[order], record)
+
+    def _slice(self, index: int, tries: int) -> Block:
+        batch = self._generators[index].batch(tries)
+        particles = batch.final()
+        n = len(particles)
+        source = self.sources + np.arange(n)
+        self.sources += n
+        self.accepted += n
+        record = {"slice": np.full(n, index, np.int16), **hard_process(batch)}
+        if self.process.heavy_flavour:
+            particles, kept = self._redecay(particles, self.slices[index].cap)
+            source, record = source[kept], {key: values[kept] for key, values in record.items()}
+        return Block(particles, source, record)
+
+    def _redecay(self, particles: Particles, cap: float) -> tuple[Particles, Int]:
+        assert self.decays is not None
+        candidates = find_candidates(particles, self.decays, self.cut, self.trials, self.rng)
+        rows, lost = draw(candidates, len(particles), cap, self.copies, self.rng)
+        self.lost += lost
+        full, rows = complete(particles, self.decays, candidates, rows, self.cut, self.rng)
+        return full, candidates.event[rows]
+
+    def cross_section(self) -> float:
+        """Cross section in pb that one returned row per try would stand for."""
+        if self.process.slices:
+            return self._total / self.copies
+        if self.process.cross_section_pb is not None:
+            return self.process.cross_section_pb / self.copies
+        return self._generators[0].cross_section()[0] * self.tries / max(self.accepted, 1)
