@@ -9,7 +9,9 @@ from PIL import Image
 
 from unseen.report import ReportInputs, summary_figure
 from unseen.report.figures.corner import mass_levels
-from unseen.report.figures.observables import garwood, spectrum
+from unseen.report.figures.observables import spectrum
+from unseen.report.figures.poisson import garwood
+from unseen.report.figures.ratio import colour_norm, ratio_ticks
 from unseen.report.groups import groups
 from unseen.report.planes import best_plane, edges_of, mean_ratio
 
@@ -54,6 +56,18 @@ def test_groups_cover_the_reference_once(make_inputs: Make) -> None:
     inputs = make_inputs()
     assert np.sum([g.mask for g in groups(inputs)], axis=0).tolist() == [1] * 600
     assert sum(g.expected for g in groups(inputs)) == pytest.approx(140.0)
+
+
+@pytest.mark.parametrize("largest", [1.01, 1.4, 3.0, 1e4])
+def test_colour_scale_is_symmetric_and_has_ticks_on_both_sides(largest: float) -> None:
+    norm = colour_norm(np.array([[1.0, largest, np.nan]]), 1.0)
+    assert norm.vmin is not None
+    assert norm.vmax is not None
+    assert norm.vmin * norm.vmax == pytest.approx(1.0)
+    ticks = ratio_ticks(norm)
+    assert 1.0 in ticks
+    assert 3 <= len(ticks) <= 9
+    assert min(ticks) < 1.0 < max(ticks)
 
 
 def test_mass_levels_of_a_flat_density_are_empty() -> None:

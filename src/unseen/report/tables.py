@@ -47,7 +47,7 @@ def anomalous_events(inputs: ReportInputs) -> Table:
         "rank": [str(i + 1) for i in range(len(rows))],
         "row": [str(row) for row in rows],
         "f": [f"{value:.2f}" for value in f],
-        "exp f": [number(math.exp(min(value, MAX_LOG_RATIO))) for value in f],
+        "exp f": [_ratio(math.exp(min(value, MAX_LOG_RATIO))) for value in f],
     }
     columns |= _kinematics(inputs, rows) if inputs.data is not None else _coordinates(inputs, rows)
     if inputs.is_signal is not None and inputs.data is not None:
@@ -130,6 +130,10 @@ def _outcome(name: str, value: Any) -> str:
         return plain(value)
     rest = {k: v for k, v in value.items() if k not in VERDICTS} if isinstance(value, Mapping) else {}
     return ("passed" if passed else "failed") + (f" ({plain(rest)})" if rest else "")
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2f}" if value < 100 else number(value)
 
 
 def _kinematics(inputs: ReportInputs, rows: NDArray[np.int64]) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from unseen.report.figures.poisson import garwood
 from unseen.report.groups import groups
 from unseen.report.inputs import ReportInputs
 from unseen.report.planes import best_plane, edges_of, frame
@@ -128,9 +129,9 @@ def _one_column(inputs: ReportInputs) -> Plot:
         label=[g.name for g in parts],
         flow="none",
     )
-    observed = np.histogram(inputs.z_data[:, 0], edges)[0]
+    observed = np.histogram(inputs.z_data[:, 0], edges)[0].astype(np.float64)
     centres = (edges[1:] + edges[:-1]) / 2
-    axis.errorbar(centres, observed, np.sqrt(observed), fmt="o", ms=3, color=DATA, lw=1, label="data")
+    axis.errorbar(centres, observed, np.stack(garwood(observed)), fmt="o", ms=3, color=DATA, lw=1, label="data")
     signal = inputs.is_signal
     if signal is not None and signal.any():
         truth = np.histogram(inputs.z_data[signal, 0], edges)[0]
@@ -142,7 +143,7 @@ def _one_column(inputs: ReportInputs) -> Plot:
         f"Histogram of the only latent axis: {_by_process(inputs)}; {count(len(inputs.z_data))} data events"
         f"{_signal_words(inputs)}."
     )
-    caption = "The embedding has one axis. Filled: simulation by process. Points: data with square-root errors."
+    caption = "The embedding has one axis. Filled: simulation by process. Points: data with 68 % Garwood errors."
     return Plot("latent", figure, alt, caption + _truth_caption(inputs))
 
 

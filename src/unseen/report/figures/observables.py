@@ -10,21 +10,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
-from scipy.stats import chi2
 
 from unseen.events.observables import OBSERVABLES, Observable
 from unseen.report.figures.latent import legend_above
+from unseen.report.figures.poisson import garwood
 from unseen.report.groups import Group, groups
 from unseen.report.inputs import ReportInputs
 from unseen.report.plot import Plot
 from unseen.report.style import DATA, LEARNED, new_figure
 from unseen.report.wording import count, number, percent
 
-__all__ = ["Spectrum", "draw_counts", "draw_ratio", "garwood", "observable_plots", "spectrum"]
+__all__ = ["Spectrum", "draw_counts", "draw_ratio", "observable_plots", "spectrum"]
 
 FIRST = ("leading_lepton_pt", "met", "ht", "jet_multiplicity", "dilepton_mass")
 WORDS = {"met": "missing pt", "ht": "HT", "leading_lepton_pt": "leading lepton pt"}
-ONE_SIGMA = 0.6826894921370859
 LOG_ABOVE = 200.0  # largest bin over the mean smallest: beyond this the axis is logarithmic
 RATIO_LIMITS = (0.0, 2.6)
 
@@ -47,13 +46,6 @@ class Spectrum:
     def change(self) -> float:
         """Chi-squared of what the reweighting adds."""
         return float(((self.learned - self.reference) ** 2 / (np.abs(self.reference) + 1.0)).sum())
-
-
-def garwood(counts: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lengths of the central 68.27 % Garwood (exact Poisson) error bars below and above the counts."""
-    tail = (1 - ONE_SIGMA) / 2
-    low = np.where(counts > 0, chi2.ppf(tail, 2 * np.maximum(counts, 0.5)) / 2, 0.0)
-    return counts - low, chi2.isf(tail, 2 * (counts + 1)) / 2 - counts
 
 
 def spectrum(inputs: ReportInputs, name: str) -> Spectrum | None:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
 from unseen.report.inputs import ReportInputs
@@ -15,11 +15,13 @@ from unseen.report.plot import Plot
 from unseen.report.style import DATA, LEARNED, new_figure
 from unseen.report.wording import number
 
-__all__ = ["colour_norm", "draw_map", "ratio_map"]
+__all__ = ["colour_norm", "draw_map", "ratio_map", "ratio_ticks"]
 
 COLOURS = "PuOr_r"
 WIDEST, NARROWEST = 30.0, 1.25  # limits of the colour scale, as ratios
 TYPICAL = 0.98  # share of the bins that the scale must hold; single bins may lie beyond
+TICKS = (1.05, 1.1, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
+MOST_TICKS = 4
 NO_EVENTS = "#e8e8e8"
 
 
@@ -28,12 +30,20 @@ def ratio_map(inputs: ReportInputs) -> Plot:
     return _one_column(inputs) if inputs.dimensions == 1 else _map(inputs)
 
 
-def colour_norm(ratio: NDArray[np.float64]) -> LogNorm:
-    """A logarithmic scale that is symmetric around 1 and spans nearly all that the map holds."""
+def colour_norm(ratio: NDArray[np.float64], share: float = TYPICAL) -> LogNorm:
+    """A logarithmic scale that is symmetric around 1 and spans this share of the bins."""
     finite = ratio[np.isfinite(ratio) & (ratio > 0)]
-    reach = float(np.exp(np.quantile(np.abs(np.log(finite)), TYPICAL))) if finite.size else NARROWEST
+    reach = float(np.exp(np.quantile(np.abs(np.log(finite)), share))) if finite.size else NARROWEST
     reach = float(np.clip(reach, NARROWEST, WIDEST))
     return LogNorm(1 / reach, reach)
+
+
+def ratio_ticks(norm: LogNorm) -> list[float]:
+    """Round ratios inside a scale, at most four above 1 and as many below."""
+    assert norm.vmax is not None
+    above = [tick for tick in TICKS if tick <= norm.vmax]
+    above = above[:: -(-len(above) // MOST_TICKS)]
+    return [*(1 / tick for tick in reversed(above)), 1.0, *above]
 
 
 def draw_map(axis: Axes, inputs: ReportInputs, x: int, y: int) -> tuple[ScalarMappable, NDArray[np.float64]]:
@@ -59,9 +69,7 @@ def _map(inputs: ReportInputs) -> Plot:
     top = inputs.z_data[inputs.most_anomalous[:SHOWN]][:, [plane.x, plane.y]]
     axis.scatter(top[:, 0], top[:, 1], s=20, facecolors="none", edgecolors=DATA, linewidths=1.0)
     bar = figure.colorbar(mesh, ax=axis, pad=0.02, label="mean exp f (data / simulation)")
-    bar.ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    bar.ax.yaxis.set_minor_formatter(NullFormatter())
+    _label_ratios(bar.ax, colour_norm(ratio))
     names = f"{inputs.axis_name(plane.x)} and {inputs.axis_name(plane.y)}"
     alt = (
         f"Map of the mean learned ratio exp f over {names}: {_extremes(ratio)}. {len(top)} circles: the most anomalous "
@@ -83,16 +91,21 @@ def _one_column(inputs: ReportInputs) -> Plot:
     ratio = mean_ratio(inputs, (0,), (edges,))
     axis.axhline(1.0, color="0.6", lw=1)
     axis.stairs(ratio, edges, color=LEARNED, lw=1.8, baseline=None)
-    norm = colour_norm(ratio)
+    norm = colour_norm(ratio, share=1.0)
     axis.set_yscale("log")
     axis.set_ylim(norm.vmin, norm.vmax)
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.yaxis.set_minor_formatter(NullFormatter())
+    _label_ratios(axis, norm)
     axis.set_xlim(edges[0], edges[-1])
     axis.set_xlabel(inputs.axis_name(0))
     axis.set_ylabel("mean exp f")
     caption = "What the fit learned, along the only latent axis: above 1, more data than simulated; below, fewer."
     return Plot("ratio", figure, f"Mean learned ratio exp f along the latent axis: {_extremes(ratio)}.", caption)
+
+
+def _label_ratios(axis: Axes, norm: LogNorm) -> None:
+    axis.yaxis.set_major_locator(FixedLocator(ratio_ticks(norm)))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2g}" if value < 1 else f"{value:g}"))
+    axis.yaxis.set_minor_locator(NullLocator())
 
 
 def _extremes(ratio: NDArray[np.float64]) -> str:
