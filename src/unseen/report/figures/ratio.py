@@ -22,6 +22,7 @@ WIDEST, NARROWEST = 30.0, 1.25  # limits of the colour scale, as ratios
 TYPICAL = 0.98  # share of the bins that the scale must hold; single bins may lie beyond
 TICKS = (1.05, 1.1, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
 MOST_TICKS = 4
+CROWDED = 0.2  # share of the axis around 1 that has no other tick
 NO_EVENTS = "#e8e8e8"
 
 
@@ -41,7 +42,7 @@ def colour_norm(ratio: NDArray[np.float64], share: float = TYPICAL) -> LogNorm:
 def ratio_ticks(norm: LogNorm) -> list[float]:
     """Round ratios inside a scale, at most four above 1 and as many below."""
     assert norm.vmax is not None
-    above = [tick for tick in TICKS if tick <= norm.vmax]
+    above = [tick for tick in TICKS if norm.vmax**CROWDED < tick <= norm.vmax]
     above = above[:: -(-len(above) // MOST_TICKS)]
     return [*(1 / tick for tick in reversed(above)), 1.0, *above]
 
