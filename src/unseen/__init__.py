@@ -1,1 +1,63 @@
-"""unseen: look for what nobody predicted, with a calibrated p-value."""
+"""unseen: look for what nobody predicted, with a calibrated p-value.
+
+>>> test = unseen.KernelTest().fit(reference)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unseen import errors
+
+if TYPE_CHECKING:
+    from unseen.embed import Model
+    from unseen.events import Events, Sample, Schema, read
+    from unseen.pipeline import run
+    from unseen.search import KernelTest, Null, SearchResult, Statistic
+
+__all__ = [
+    "Events",
+    "KernelTest",
+    "Model",
+    "Null",
+    "Sample",
+    "Schema",
+    "SearchResult",
+    "Statistic",
+    "errors",
+    "load",
+    "read",
+    "run",
+]
+
+# Imported on first use: the search alone needs neither Lightning nor matplotlib.
+_HOMES = {
+    "Events": "unseen.events",
+    "KernelTest": "unseen.search",
+    "Model": "unseen.embed",
+    "Null": "unseen.search",
+    "Sample": "unseen.events",
+    "Schema": "unseen.events",
+    "SearchResult": "unseen.search",
+    "Statistic": "unseen.search",
+    "read": "unseen.events",
+    "run": "unseen.pipeline",
+}
+
+
+def load(path: str | Path) -> Model:
+    """A trained embedding from the folder that a training wrote, e.g. ``unseen.load("runs/x/train")``.
+
+    Errors: MissingFileError, CorruptFileError. Opening someone's model cannot run code.
+    """
+    from unseen.embed import Model
+
+    return Model.load(path)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'unseen' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOMES[name]), name)

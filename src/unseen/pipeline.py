@@ -13,11 +13,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from unseen.arrays import FloatArray, read_arrays, write_arrays
 from unseen.config import Config, load_config, parse_config, to_yaml
-from unseen.embed import Model, linear_probe, train
+from unseen.embed import Model, ProbeResult, linear_probe, train
 from unseen.errors import ConfigError, did_you_mean
 from unseen.events import Events
 from unseen.events.atomic import write_json, write_whole
@@ -31,6 +32,8 @@ from unseen.stages import digest, locked, run_stage, stage_seconds
 __all__ = ["STAGES", "run"]
 
 RESULT = "result.json"
+# A class with fewer events than this is left out of the probe: a third of it is for scoring.
+PROBE_MINIMUM = 10
 POOLS = ("settings", "reference", "toys", "data")
 
 
@@ -152,7 +155,11 @@ def train_stage(run: RunContext) -> None:
 
     def work(folder: Path) -> None:
         with run.display.bar("training") as update:
-            train(run.pools[0], config.train, folder, seed=small_seed(config.seed, "train"), progress=update)
+
+            def show(done: int, total: int, losses: Mapping[str, float]) -> None:
+                update(done, total, f"loss {losses['train_loss']:.3f}")
+
+            train(run.pools[0], config.train, folder, seed=small_seed(config.seed, "train"), progress=show)
 
     inputs = config.train.model_dump(mode="json") | {
         "pools": config.pools.model_dump(mode="json"),
@@ -168,14 +175,20 @@ def embed_stage(run: RunContext) -> None:
         model = Model.load(run.out / "train")
         for name in POOLS:
             write_arrays(folder / f"{name}.npz", x=model.embed(run.pools[1][name]))
-        probed = run.pools[1]["toys"]
-        probe = linear_probe(
-            model.embed(probed), probed.label, probed.label_names, seed=small_seed(run.config.seed, "probe")
-        )
-        write_json(folder / "probe.json", probe.to_dict())
+        probe = _probe(model, Events.concatenate([run.pools[1]["reference"], run.pools[1]["toys"]]), run.config.seed)
+        write_json(folder / "probe.json", probe.to_json())
 
     inputs = {"data": run.config.data.model_dump(mode="json")}
     run.stage("embed", inputs, work, (*(f"{name}.npz" for name in POOLS), "probe.json"))
+
+
+def _probe(model: Model, events: Events, seed: int) -> ProbeResult:
+    """Linear probe over the classes with enough events to be scored."""
+    counts = np.bincount(events.label, minlength=len(events.label_names))
+    scored = events.of(*(name for name, n in zip(events.label_names, counts, strict=True) if n >= PROBE_MINIMUM))
+    names = [name for i, name in enumerate(scored.label_names) if counts[i] >= PROBE_MINIMUM]
+    target = np.searchsorted(np.flatnonzero(counts >= PROBE_MINIMUM), scored.label)
+    return linear_probe(model.embed(scored), target, names, seed=small_seed(seed, "probe"))
 
 
 def search_stage(run: RunContext) -> None:
@@ -223,7 +236,7 @@ def _search(run: RunContext, z: Mapping[str, FloatArray], normalisation: str) ->
 
 def result_content(run: RunContext) -> dict[str, Any]:
     """`result.json`: the search's result, the other normalisation beside it, and the hidden signal if there is one."""
-    result = json.loads((run.out / "search" / RESULT).read_text(encoding="utf-8"))
+    result: dict[str, Any] = json.loads((run.out / "search" / RESULT).read_text(encoding="utf-8"))
     beside = json.loads((run.out / "search" / "beside.json").read_text(encoding="utf-8"))
     signal = run.config.data.signal
     return result | {
@@ -252,6 +265,7 @@ def report_inputs(run: RunContext) -> ReportInputs:
     z = {name: read_arrays(run.out / "embed" / f"{name}.npz")["x"] for name in ("reference", "data")}
     reference, data = run.pools[1]["reference"], run.pools[1]["data"]
     signal = run.config.data.signal
+    history = json.loads((run.out / "train" / "history.json").read_text(encoding="utf-8"))
     weight = reference.weight * (run.config.pools.expected / reference.weight.sum())
     return ReportInputs(
         title=run.config.name,
@@ -265,7 +279,7 @@ def report_inputs(run: RunContext) -> ReportInputs:
         f_reference=arrays["f_reference"],
         f_data=arrays["f_data"],
         signal_label=signal.process if signal else None,
-        history=json.loads((run.out / "train" / "history.json").read_text(encoding="utf-8")),
+        history={name: [epoch[name] for epoch in history] for name in history[0]},
         probe=json.loads((run.out / "embed" / "probe.json").read_text(encoding="utf-8")),
         config_text=to_yaml(run.config),
         provenance=run.provenance(),

@@ -15,7 +15,7 @@ from unseen.pools import PoolPlan, assert_disjoint, draw_pools, plan_pools
 from unseen.progress import Display
 from unseen.seeds import generator
 from unseen.simulate import Progress, SimulationConfig, simulate
-from unseen.simulate.processes import load_processes
+from unseen.simulate import check as check_simulation
 
 __all__ = ["check_config", "files_hash", "load_pools", "plan", "simulated", "simulation_config"]
 
@@ -54,11 +54,7 @@ def check_config(config: Config) -> None:
     if config.files is not None:
         _check_files(config.files, plan(config))
     else:
-        assert config.simulate is not None
-        known = load_processes(config.simulate.processes)
-        for name in (*plan(config).train, *plan(config).test_total):
-            if name not in known:
-                raise UnknownProcessError(f"no process '{name}'{did_you_mean(name, known)}")
+        check_simulation(simulation_config(config), config.seed)
 
 
 def _check_files(files: FilesConfig, needed: PoolPlan) -> None:
@@ -80,15 +76,11 @@ def simulation_config(config: Config) -> SimulationConfig:
     """The simulation's settings with the number of events that the pools need, unless the user named them."""
     if config.simulate is None:
         raise ConfigError("this configuration has no 'simulate' section: its events come from files")
-    if config.simulate.events:
-        return config.simulate
+    settings = config.simulate.model_copy(update={"schema_name": config.schema_})
+    if settings.train or settings.test:
+        return settings
     needed = plan(config)
-    events = {"train": _positive(needed.train), "test": _positive(needed.test_total)}
-    return SimulationConfig.model_validate(config.simulate.model_dump() | {"events": events, "schema": config.schema_})
-
-
-def _positive(counts: dict[str, int]) -> dict[str, int]:
-    return {name: count for name, count in counts.items() if count > 0}
+    return settings.model_copy(update={"train": needed.train, "test": needed.test_total})
 
 
 def simulated(config: Config, folder: Path, workers: int | None, display: Display) -> None:
@@ -143,7 +135,8 @@ def load_pools(config: Config, folder: Path) -> tuple[Events, dict[str, Events]]
     needed = plan(config)
     deal = dict(needed.test)
     if config.files is None:
-        test, train = load_role(config, folder, "test"), load_role(config, folder, "train")
+        test = load_role(config, folder, "test")
+        train: Events | None = load_role(config, folder, "train")
     else:
         test = read_files(config, config.files.test)
         train = read_files(config, config.files.train) if config.files.train else None
