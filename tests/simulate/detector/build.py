@@ -10,7 +10,13 @@ import awkward as ak
 import numpy as np
 
 from unseen.simulate.detector import DetectorSettings
-from unseen.simulate.detector.settings import EfficiencyRegion, MetSettings
+from unseen.simulate.detector.settings import (
+    EfficiencyRegion,
+    ElectronSettings,
+    MaterialRegion,
+    MetSettings,
+    MuonSettings,
+)
 
 PARTICLES = ("id", "px", "py", "pz", "e")
 PROCESSES = {
@@ -42,24 +48,35 @@ def repeat(n: int, *content: tuple[int, float, float, float]) -> ak.Array:
 
 
 def efficient(**changes: Any) -> DetectorSettings:
-    """Settings that find every lepton far above threshold and add no noise to the missing momentum."""
-    settings = DetectorSettings()
-    found = {
-        name: getattr(settings, name).model_copy(
-            update={"efficiency": (EfficiencyRegion(abs_eta_max=getattr(settings, name).abs_eta_max, plateau=1.0),)}
-        )
-        for name in ("electrons", "muons")
+    """Settings that find every lepton far above threshold, without lost radiation and noise in missing momentum."""
+    electrons = {
+        "efficiency": (EfficiencyRegion(abs_eta_max=3.0, plateau=1.0),),
+        "material": (MaterialRegion(abs_eta_max=3.0, thickness=0.0),),
     }
-    return settings.model_copy(update={**found, "met": MetSettings(noise=0.0, stochastic=0.0), **changes})
+    return DetectorSettings(
+        **{
+            "electrons": ElectronSettings(**electrons),
+            "muons": MuonSettings(efficiency=(EfficiencyRegion(abs_eta_max=2.4, plateau=1.0),)),
+            "met": MetSettings(noise=0.0, stochastic=0.0),
+            **changes,
+        }
+    )
 
 
 @functools.cache
-def collisions(process: str, n: int, seed: int = 1) -> ak.Array:
-    """Final-state particles of n full Pythia events."""
+def collisions(process: str, n: int, *more: str, seed: int = 1) -> ak.Array:
+    """Final-state particles of n Pythia events; `more` are further settings."""
     import pythia8mc
 
     pythia = pythia8mc.Pythia("", False)
-    for line in ("Beams:eCM=13000", "Random:setSeed=on", f"Random:seed={seed}", "Print:quiet=on", *PROCESSES[process]):
+    for line in (
+        "Beams:eCM=13000",
+        "Random:setSeed=on",
+        f"Random:seed={seed}",
+        "Print:quiet=on",
+        *PROCESSES[process],
+        *more,
+    ):
         assert pythia.readString(line)
     assert pythia.init()
     parts = []

@@ -59,7 +59,7 @@ def test_energy_outside_the_calorimeters_is_missing() -> None:
 def test_jets_that_overlap_with_a_lepton_are_dropped() -> None:
     near, far = (
         reconstruct(
-            repeat(300, (13, 200.0, 0.0, 0.0), (211, 60.0, 0.0, distance)), np.random.default_rng(0), efficient()
+            repeat(300, (13, 200.0, 0.0, 0.0), (211, 40.0, 0.0, distance)), np.random.default_rng(0), efficient()
         )
         for distance in (0.3, 0.6)
     )

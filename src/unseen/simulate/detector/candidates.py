@@ -23,9 +23,8 @@ def measure_particles(
     softest = min(settings.tracking.pt_min, calorimeter.photon_pt_min, calorimeter.hadron_pt_min) / 2
     edge = max(calorimeter.photons[-1].abs_eta_max, calorimeter.hadrons[-1].abs_eta_max)
     visible = flatten(particles, settings.invisible_ids, softest, edge)
-    u, z = rng.random((2, len(visible))), rng.standard_normal(len(visible))
-    leptons = measure_leptons(visible, u[0], z, settings)
-    seen, factor = measure_hadrons(visible, u[1], z, settings)
+    leptons = measure_leptons(visible, rng, settings)
+    seen, factor = measure_hadrons(visible, rng.random(len(visible)), rng.standard_normal(len(visible)), settings)
     seen[leptons.rows], seen[leptons.photons] = True, False
     candidates = visible.take(seen).scaled(factor[seen])
     rows = (np.cumsum(seen) - 1)[leptons.rows]

@@ -12,7 +12,7 @@ from unseen.simulate.detector.kinds import ELECTRON, MUON, PHOTON
 from unseen.simulate.detector.pairs import close_pairs
 from unseen.simulate.detector.particles import Particles, concatenate
 from unseen.simulate.detector.settings import DetectorSettings, ElectronSettings, MuonSettings
-from unseen.simulate.detector.smearing import calorimeter_sigma, fluctuation, plateau, track_sigma
+from unseen.simulate.detector.smearing import bremsstrahlung, calorimeter_sigma, fluctuation, plateau, track_sigma
 
 __all__ = ["Leptons", "efficiency", "measure_leptons", "recover_photons"]
 
@@ -52,16 +52,22 @@ def recover_photons(particles: Particles, electrons: Index, radius: float) -> tu
     return bare.scaled(1.0 + radiated / bare.e), used
 
 
-def measure_leptons(particles: Particles, u: Array, z: Array, settings: DetectorSettings) -> Leptons:
-    """Identify and measure leptons; `u` uniform in [0, 1) and `z` standard normal, one per particle."""
-    found: list[Index] = []
-    for kind, lepton in ((ELECTRON, settings.electrons), (MUON, settings.muons)):
-        rows = np.flatnonzero(particles.kind == kind)
-        found.append(rows[u[rows] < efficiency(lepton, particles.pt[rows], particles.eta[rows])])
-    electrons, photons = recover_photons(particles, found[0], settings.electrons.recovery_radius)
-    muons = particles.take(found[1])
+def measure_leptons(particles: Particles, rng: np.random.Generator, settings: DetectorSettings) -> Leptons:
+    """Identify and measure electrons and muons."""
+    rows = _identify(particles, ELECTRON, rng, settings.electrons)
+    electrons, photons = recover_photons(particles, rows, settings.electrons.recovery_radius)
+    electrons = electrons.scaled(bremsstrahlung(settings.electrons.material, electrons.eta, rng))
     sigma = calorimeter_sigma(settings.electrons.resolution, electrons.e, electrons.eta)
-    electrons = electrons.scaled(settings.electrons.response * fluctuation(sigma, z[found[0]]))
+    electrons = electrons.scaled(fluctuation(sigma, rng.standard_normal(len(electrons))))
+    muon_rows = _identify(particles, MUON, rng, settings.muons)
+    muons = particles.take(muon_rows)
     sigma = track_sigma(settings.muons.resolution, muons.pt, muons.eta)
-    muons = muons.scaled(fluctuation(sigma, z[found[1]]))
-    return Leptons(np.concatenate(found), concatenate(electrons, muons), photons)
+    muons = muons.scaled(fluctuation(sigma, rng.standard_normal(len(muons))))
+    return Leptons(np.concatenate([rows, muon_rows]), concatenate(electrons, muons), photons)
+
+
+def _identify(
+    particles: Particles, kind: int, rng: np.random.Generator, settings: ElectronSettings | MuonSettings
+) -> Index:
+    rows = np.flatnonzero(particles.kind == kind)
+    return rows[rng.random(len(rows)) < efficiency(settings, particles.pt[rows], particles.eta[rows])]

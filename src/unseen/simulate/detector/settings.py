@@ -12,6 +12,7 @@ __all__ = [
     "ElectronSettings",
     "JetRegion",
     "JetSettings",
+    "MaterialRegion",
     "MetSettings",
     "MuonRegion",
     "MuonSettings",
@@ -54,6 +55,12 @@ class EfficiencyRegion(_Region):
     plateau: float = Field(ge=0.0, le=1.0)
 
 
+class MaterialRegion(_Region):
+    """Material in which an electron radiates energy that is not recovered."""
+
+    thickness: float = Field(ge=0.0, description="Radiation lengths; effective, as most of the radiation is recovered.")
+
+
 class JetRegion(_Region):
     """Calibration and extra smearing of jets; pt in GeV.
 
@@ -85,17 +92,18 @@ class ElectronSettings(_Lepton):
 
     abs_eta_max: float = Field(default=3.0, gt=0.0)
     efficiency: tuple[EfficiencyRegion, ...] = (
-        EfficiencyRegion(abs_eta_max=1.5, plateau=0.88),
-        EfficiencyRegion(abs_eta_max=3.0, plateau=0.75),
+        EfficiencyRegion(abs_eta_max=1.5, plateau=0.89),
+        EfficiencyRegion(abs_eta_max=3.0, plateau=0.77),
     )
     turn_on: float = Field(default=5.0, gt=0.0)
     turn_on_width: float = Field(default=4.0, gt=0.0)
     resolution: tuple[CalorimeterRegion, ...] = (
-        CalorimeterRegion(abs_eta_max=1.5, stochastic=0.20, noise=0.5, constant=0.025),
-        CalorimeterRegion(abs_eta_max=3.0, stochastic=0.30, noise=0.5, constant=0.035),
+        CalorimeterRegion(abs_eta_max=1.5, stochastic=0.14, noise=0.4, constant=0.014),
+        CalorimeterRegion(abs_eta_max=3.0, stochastic=0.21, noise=0.4, constant=0.021),
     )
-    response: float = Field(
-        default=0.997, gt=0.0, description="Mean of measured over true energy: some is lost before the calorimeter."
+    material: tuple[MaterialRegion, ...] = (
+        MaterialRegion(abs_eta_max=1.5, thickness=0.015),
+        MaterialRegion(abs_eta_max=3.0, thickness=0.022),
     )
     recovery_radius: float = Field(default=0.05, ge=0.0, description="Photons this close are the electron's.")
 
@@ -184,6 +192,7 @@ class DetectorSettings(_Frozen):
     def _ordered(self) -> DetectorSettings:
         regions: dict[str, tuple[_Region, ...]] = {
             "electrons.efficiency": self.electrons.efficiency,
+            "electrons.material": self.electrons.material,
             "electrons.resolution": self.electrons.resolution,
             "muons.efficiency": self.muons.efficiency,
             "muons.resolution": self.muons.resolution,

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.simulate.detector.particles import region_index
-from unseen.simulate.detector.settings import CalorimeterRegion, EfficiencyRegion, MuonRegion
+from unseen.simulate.detector.settings import CalorimeterRegion, EfficiencyRegion, MaterialRegion, MuonRegion
 
-__all__ = ["calorimeter_sigma", "fluctuation", "plateau", "track_sigma"]
+__all__ = ["bremsstrahlung", "calorimeter_sigma", "fluctuation", "plateau", "track_sigma"]
 
 Array = NDArray[np.float64]
 
@@ -44,3 +44,14 @@ def fluctuation(sigma: Array, z: Array) -> Array:
     variance = np.log1p(sigma**2)
     factor: Array = np.exp(np.sqrt(variance) * z - variance / 2)
     return factor
+
+
+def bremsstrahlung(regions: Sequence[MaterialRegion], eta: Array, rng: np.random.Generator) -> Array:
+    """Fraction of its energy that an electron keeps behind material of t radiation lengths, (n,).
+
+    Bethe and Heitler: exp(-x) with x of the Gamma distribution of shape t / ln 2; the mean is exp(-t).
+    """
+    table = np.array([r.thickness for r in regions])
+    t = table[region_index(np.abs(eta), [r.abs_eta_max for r in regions])]
+    kept: Array = np.exp(-rng.standard_gamma(t / np.log(2)))
+    return kept
