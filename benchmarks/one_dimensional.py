@@ -101,9 +101,11 @@ def _compound_poisson(v: Floats, rate: Floats, step: float = 1e-3, bins: int = 2
 
 
 def fitted_freedom(t: Floats) -> float:
-    """Return the degrees of freedom of the chi-squared distribution that fits t best (maximum likelihood)."""
+    """Return the degrees of freedom of the chi-squared distribution that fits the positive t best (likelihood)."""
     positive = t[t > 0]
-    best = optimize.minimize_scalar(lambda k: -stats.chi2.logpdf(positive, k).sum(), (1.0, 100.0), method="golden")
+    best = optimize.minimize_scalar(
+        lambda k: -stats.chi2.logpdf(positive, k).sum(), bounds=(0.5, 200.0), method="bounded"
+    )
     return float(best.x)
 
 

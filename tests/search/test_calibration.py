@@ -81,3 +81,11 @@ def test_a_null_without_spread_or_with_few_toys_is_named() -> None:
         Null(np.ones((5, 1)), "converged")
     with pytest.raises(ConfigError, match="vary"):
         Null(np.ones((50, 1)), "converged")
+
+
+def test_one_absurdly_negative_toy_does_not_spoil_the_smooth_null() -> None:
+    t = np.random.default_rng(3).chisquare(10, (300, 2))
+    t[7, 0] = -35_000.0
+    p = np.exp(Null(t, "converged").log_p_per_width(np.array([30.0, 30.0])))
+    assert p[0] == pytest.approx(p[1], rel=2.0)
+    assert p[0] < 0.01

@@ -73,6 +73,7 @@ class Null:
     toys tie. They only weigh the widths against each other: the global p-value ranks the combined statistic among the
     toys, so it stays valid where the gamma is a poor fit. For that ranking data and toys are treated alike: each is
     judged by the moments of all the others, the data included, so under the null every rank is equally likely.
+    Negative t (at tiny penalties an event beyond the data can drive t far below zero) count as zero in the moments.
     """
 
     t: Floats
@@ -88,7 +89,7 @@ class Null:
             raise ShapeError(f"null statistics have shape {self.t.shape}; expected (toys, widths)")
         if len(self.t) < MIN_TOYS:
             raise ConfigError(f"{len(self.t)} toys are too few for a null; at least {MIN_TOYS} are needed")
-        if not (self.t.var(axis=0) > 0).all() or not (self.t.mean(axis=0) > 0).all():
+        if not (np.maximum(self.t, 0.0).var(axis=0) > 0).all():
             raise ConfigError(
                 "the statistic does not vary among toys at some width; lower the penalty or drop the width"
             )
@@ -100,7 +101,8 @@ class Null:
 
     def log_p_per_width(self, t: Floats) -> Floats:
         """Return log p from the smooth null for observed t (n_widths,)."""
-        return gamma_log_p(t, self.t.mean(axis=0), self.t.var(axis=0, ddof=1))
+        positive = np.maximum(self.t, 0.0)
+        return gamma_log_p(t, positive.mean(axis=0), positive.var(axis=0, ddof=1))
 
     def p_value(self, t: Floats) -> PValue:
         """Return the global p-value of observed t (n_widths,)."""
@@ -113,7 +115,7 @@ class Null:
 
 def _log_p_against_others(t: Floats) -> Floats:
     """Return each sample's log p (n, n_widths) from the gamma moments of the other n - 1 samples."""
-    n = len(t)
+    n, t = len(t), np.maximum(t, 0.0)
     mean, variance = t.mean(axis=0), t.var(axis=0, ddof=1)
     off = t - mean
     variance_others = ((n - 1) * variance - off**2 * n / (n - 1)) / (n - 2)
