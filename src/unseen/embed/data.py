@@ -39,8 +39,8 @@ class Batch:
         return cls(
             torch.tensor(events.objects),
             torch.tensor(events.present),
-            torch.from_numpy(target),
-            torch.from_numpy(weight.astype(np.float32)),
+            torch.tensor(target),
+            torch.tensor(weight, dtype=torch.float32),
             torch.arange(len(events)),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import pickle
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,10 @@ def fit_network(network: nn.Module, objective: nn.Module, data: Batch, held: Bat
     if resume:
         book.load_state_dict(resume)
     loader = EpochBatches(lambda epoch: _batches(data, book, "epoch", epoch), lambda: book.epoch)
-    validation = _batches(held, book, "validation", 0) if len(held) else None
+    validation: Batches | list[Batch] = _batches(held, book, "validation", 0) if len(held) else []
     module = TrainingModule(network, objective, book.config, book.config.epochs * len(loader))
     with _quiet_lightning():
-        trainer = _trainer(book)
+        trainer = _trainer(book, validate=len(held) > 0)
         if not resume or not book.finished:
             trainer.fit(module, loader, validation, ckpt_path=book.checkpoint if resume else None, weights_only=True)
         else:
@@ -53,7 +54,7 @@ def _batches(data: Batch, book: Bookkeeping, name: str, epoch: int) -> Batches:
     return Batches(data, order, book.config.batch_size)
 
 
-def _trainer(book: Bookkeeping) -> pl.Trainer:
+def _trainer(book: Bookkeeping, validate: bool) -> pl.Trainer:
     config = book.config
     try:
         return pl.Trainer(
@@ -68,6 +69,7 @@ def _trainer(book: Bookkeeping) -> pl.Trainer:
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
+            limit_val_batches=1.0 if validate else 0,
             default_root_dir=book.checkpoint.parent,
         )
     except MisconfigurationException as error:
@@ -94,10 +96,13 @@ def _checkpoint(path: Path, fingerprint: str) -> dict[str, Any] | None:
 @contextlib.contextmanager
 def _quiet_lightning() -> Iterator[None]:
     """Keep Lightning's notices about devices and tips off the terminal."""
+    # Lightning 2.6 still uses a class that torch 2.13 has deprecated; nothing that a user could act on.
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\).*", category=FutureWarning)
+            yield
     finally:
         logger.setLevel(level)

@@ -17,6 +17,8 @@ from unseen.events import Schema
 __all__ = ["SupCon", "SupConConfig", "supcon_loss", "unit_vectors"]
 
 Gather = Callable[[Tensor], Tensor]
+# Stands for minus infinity where a gradient must stay finite.
+LARGE = 1e30
 
 
 class SupConConfig(ObjectiveConfig):
@@ -69,21 +71,35 @@ def supcon_loss(
     contributes 0. `gather` brings the rows of every process (identity here); `rank` is this process among them.
     """
     anchors = unit_vectors(projected)
-    others, other_target, w = gather(anchors), gather(target), gather(weight.float())
-    w = w / w.mean().clamp_min(torch.finfo(w.dtype).tiny)
+    others, w = gather(anchors), gather(weight.float())
+    tiny = torch.finfo(w.dtype).tiny
+    w = w / w.mean().clamp_min(tiny)
     here = torch.arange(len(anchors), device=anchors.device) + rank * len(anchors)
-    valid = (torch.arange(len(others), device=anchors.device) != here[:, None]) & (w > 0)
-    logits = anchors @ others.T / temperature
-    masked = (logits + _safe_log(w)).masked_fill(~valid, torch.finfo(logits.dtype).min)
-    log_probability = logits - masked.logsumexp(dim=1, keepdim=True)
-    positive = valid & (target[:, None] == other_target)
-    share = w * positive
-    share = share / share.sum(dim=1, keepdim=True).clamp_min(torch.finfo(w.dtype).tiny)
-    # `where` first: 0 times the infinite log-probability of a row without valid entries would be NaN.
-    per_anchor = -(share * torch.where(positive, log_probability, 0.0)).sum(dim=1)
     mine = w[here]
-    return (mine * per_anchor).sum() / mine.sum().clamp_min(torch.finfo(w.dtype).tiny)
+    mean_similarity, has_positive = _positives(anchors, others, gather(target), w, here)
+    # Numerically safe: rows without any other event stay finite here, and `has_positive` drops them below.
+    log_w = torch.where(w > 0, w.clamp_min(tiny).log(), -LARGE)
+    log_sum = _log_sum_of_others(anchors / temperature, others, log_w, here)
+    per_anchor = torch.where(has_positive, log_sum - mean_similarity / temperature, 0.0)
+    return (mine * per_anchor).sum() / mine.sum().clamp_min(tiny)
 
 
-def _safe_log(w: Tensor) -> Tensor:
-    return w.clamp_min(torch.finfo(w.dtype).tiny).log()
+def _positives(anchors: Tensor, others: Tensor, target: Tensor, w: Tensor, here: Tensor) -> tuple[Tensor, Tensor]:
+    """Weighted mean similarity of every anchor to its positives (b,), and whether it has any; by sums per class."""
+    classes, index = torch.unique(target, return_inverse=True)
+    count = torch.bincount(index[w > 0], minlength=len(classes))
+    vector_sum = others.new_zeros((len(classes), others.shape[1])).index_add(0, index, w[:, None] * others)
+    weight_sum = torch.zeros_like(w[: len(classes)]).index_add(0, index, w)
+    own, mine = index[here], w[here]
+    similarity = (anchors * vector_sum[own]).sum(dim=1) - mine * (anchors * others[here]).sum(dim=1)
+    weight = weight_sum[own] - mine
+    has_positive = count[own] - (mine > 0).long() > 0
+    return similarity / torch.where(has_positive, weight, 1.0), has_positive
+
+
+def _log_sum_of_others(scaled: Tensor, others: Tensor, log_w: Tensor, here: Tensor) -> Tensor:
+    """log sum_{a != i} w_a exp(scaled_i . others_a), (b,); the one quadratic step, so few passes over the matrix."""
+    logits = torch.addmm(log_w[None, :], scaled, others.T)
+    rows = torch.arange(len(scaled), device=scaled.device)
+    logits[rows, here] = -LARGE
+    return logits.logsumexp(dim=1)

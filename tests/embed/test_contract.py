@@ -1,0 +1,147 @@
+"""What every encoder and every objective must satisfy; a new entry in a registry is tested without a new test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from tests.embed.toy import toy_settings
+from unseen.embed import ENCODERS, OBJECTIVES, Model, TrainingConfig, train
+from unseen.embed.data import Batch
+from unseen.embed.labels import encode
+from unseen.errors import ConfigError, UnknownNameError
+from unseen.events import Events
+from unseen.events.normalisation import Normalisation
+
+encoders = pytest.mark.parametrize("name", sorted(ENCODERS))
+objectives = pytest.mark.parametrize("name", sorted(OBJECTIVES))
+
+
+def inputs(events: Events) -> tuple[torch.Tensor, torch.Tensor]:
+    x = Normalisation.fit(events).apply(events.objects, events.present)
+    return torch.tensor(x), torch.tensor(events.present)
+
+
+@encoders
+@pytest.mark.parametrize("dim", [1, 4, 7])
+def test_encoder_shape(name: str, dim: int, toy: Events) -> None:
+    module = ENCODERS[name].model_validate({"name": name, "dim": dim}).build(toy.schema)
+    for n in (1, 10):
+        assert module(*inputs(toy[:100]))[:n].shape == (n, dim)
+        x, present = inputs(toy[:100])
+        assert module(x[:n], present[:n]).shape == (n, dim)
+
+
+@encoders
+def test_absent_objects_never_matter(name: str, toy: Events) -> None:
+    module = ENCODERS[name]().build(toy.schema).eval()
+    x, present = inputs(toy)
+    garbage = torch.where(present[..., None], x, torch.full_like(x, 1e3))
+    assert torch.equal(module(x, present), module(garbage, present))
+
+
+@encoders
+def test_gradients_reach_every_parameter_of_an_encoder(name: str, toy: Events) -> None:
+    module = ENCODERS[name]().build(toy.schema)
+    module(*inputs(toy)).square().sum().backward()
+    for parameter, value in module.named_parameters():
+        assert value.grad is not None, parameter
+        assert torch.isfinite(value.grad).all(), parameter
+        assert value.grad.abs().sum() > 0, parameter
+
+
+@encoders
+def test_a_model_survives_the_disk(name: str, toy: Events, tmp_path: Path) -> None:
+    model = train(toy, toy_settings(encoder=name, epochs=1), tmp_path / "a", seed=3)
+    model.save(tmp_path / "b")
+    again = Model.load(tmp_path / "b")
+    np.testing.assert_array_equal(again.embed(toy), model.embed(toy))
+    assert again.config == model.config
+    assert again.schema == model.schema
+    assert again.label_names == ("a", "b", "c")
+
+
+@encoders
+def test_an_embedding_does_not_depend_on_its_neighbours(name: str, toy: Events, tmp_path: Path) -> None:
+    model = train(toy, toy_settings(encoder=name, epochs=1), tmp_path, seed=3)
+    many = Events.concatenate([toy] * 5)
+    z = model.embed(many)
+    order = np.random.default_rng(0).permutation(len(many))
+    np.testing.assert_array_equal(model.embed(many, batch_size=1024), z)
+    np.testing.assert_array_equal(model.embed(many[order]), z[order])
+    np.testing.assert_array_equal(np.concatenate([model.embed(many[:7]), model.embed(many[7:])]), z)
+    assert model.embed(many[:0]).shape == (0, 4)
+
+
+@objectives
+@pytest.mark.parametrize("size", [1, 2, 50])
+def test_an_objective_is_a_finite_scalar_with_gradients(name: str, size: int, toy: Events) -> None:
+    target = encode(toy, "process").target
+    batch = Batch.of(toy[:size], target[:size], np.ones(size))
+    objective = OBJECTIVES[name]().build(4, 3, toy.schema)
+    embedding = torch.randn(size, 4, requires_grad=True)
+    loss = objective(embedding, batch)
+    assert loss.shape == ()
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(embedding.grad).all()
+    for parameter, value in objective.named_parameters():
+        assert value.grad is not None, parameter
+        assert torch.isfinite(value.grad).all(), parameter
+        assert size < 50 or value.grad.abs().sum() > 0, parameter
+
+
+@objectives
+def test_every_objective_trains(name: str, toy: Events, tmp_path: Path) -> None:
+    model = train(toy, toy_settings(objective=name), tmp_path, seed=1)
+    assert np.isfinite(model.embed(toy)).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"encoder": "mpl"}, "no encoder 'mpl'; did you mean 'mlp'"),
+        ({"objective": {"name": "subcon"}}, "no objective 'subcon'; did you mean 'supcon'"),
+        ({"labels": "proces"}, "no label encoding 'proces'; did you mean 'process'"),
+    ],
+)
+def test_unknown_names_get_a_suggestion(content: dict[str, object], message: str) -> None:
+    with pytest.raises(UnknownNameError, match=message):
+        TrainingConfig.parse(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"epoch": 3}, "did you mean 'epochs'"),
+        ({"epochs": 0}, "epochs"),
+        ({"encoder": {"name": "mlp", "dims": 3}}, "dims"),
+        ({"encoder": {"dim": 3}}, "'name' is missing"),
+        ({"early_stopping": 3, "validation_fraction": 0}, "early_stopping needs"),
+        ({"labels": "none"}, "needs classes"),
+        ({"lr": float("nan")}, "lr"),
+    ],
+)
+def test_wrong_settings_are_named(content: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        TrainingConfig.parse(content)
+
+
+def test_settings_are_frozen_and_survive_json() -> None:
+    settings = toy_settings(encoder={"name": "mlp", "dim": 3}, objective={"name": "supcon", "temperature": 0.2})
+    assert TrainingConfig.parse(settings.model_dump(mode="json")) == settings
+    assert settings.model_dump()["encoder"]["hidden"] == (96, 64, 48)
+    with pytest.raises(ValidationError):
+        settings.epochs = 4
+
+
+def test_the_reference_size(w_events: Events) -> None:
+    settings = TrainingConfig()
+    encoder = settings.encoder.build(w_events.schema)
+    head = settings.objective.build(settings.encoder.dim, 4, w_events.schema)
+    counts = [sum(p.numel() for p in module.parameters()) for module in (encoder, head)]
+    assert counts == [15092, 5520]
