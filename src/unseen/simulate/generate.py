@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,12 +21,6 @@ __all__ = ["generate", "make_shard"]
 MIN_TRIES, MAX_TRIES = 64, 4000
 # A process of which fewer than one event in this many passes is a mistake in the settings, not patience.
 HOPELESS = 5_000_000
-
-
-@dataclass
-class _Counts:
-    stored: int = 0
-    passed: int = 0
 
 
 def make_shard(job: ShardJob) -> ShardInfo:
@@ -107,5 +100,5 @@ def _account(source: EventSource, events: Events, passing: np.ndarray[Any, np.dt
         "effective": round(effective, 2),
         "cross_section_pb": float(f"{cross_section:.6g}"),
         "cross_section_error_pb": float(f"{cross_section / np.sqrt(effective):.3g}"),
-        "lost_to_cap": round(source.lost, 2),
+        "lost_fraction": round(source.lost_fraction, 5),
     }

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from unseen.simulate.pythia import pythia_module
 
-__all__ = ["heavy_quark_hook", "lepton_hook", "soft_boson_hook"]
+__all__ = ["FIRST_OUTGOING", "HARD_ROWS", "HEAVY_QUARKS", "heavy_quark_hook", "lepton_hook", "soft_boson_hook"]
 
 LEPTONS = (11, 13, 15)
 HEAVY_QUARKS = (4, 5)
+# The partons of a 2 -> 2 process in the event record: two incoming, two outgoing.
+HARD_ROWS = (3, 4, 5, 6)
+FIRST_OUTGOING = 5
 
 
 def lepton_hook(pt_min: float, count: int = 1) -> Any:
@@ -17,9 +23,23 @@ def lepton_hook(pt_min: float, count: int = 1) -> Any:
     return _parton_level_hook(LEPTONS, pt_min, count)
 
 
-def heavy_quark_hook(pt_min: float) -> Any:
-    """Keep events with a charm or bottom quark above `pt_min` GeV after the shower, before hadronisation."""
-    return _parton_level_hook(HEAVY_QUARKS, pt_min, 1)
+def heavy_quark_hook(pt_min: float, keep: Callable[[float, bool], float], rng: np.random.Generator) -> Any:
+    """Thin out hard processes, and keep events with a charm or bottom quark above `pt_min` GeV after the shower.
+
+    `keep(pt_hat, heavy)` is the probability to go on with a 2 -> 2 process, where heavy says whether charm or bottom
+    takes part in it: decided before the shower, which takes most of the time.
+    """
+    base = type(_parton_level_hook(HEAVY_QUARKS, pt_min, 1))
+
+    class HeavyQuarkVeto(base):  # type: ignore[misc,valid-type]
+        def canVetoProcessLevel(self) -> bool:  # noqa: N802
+            return True
+
+        def doVetoProcessLevel(self, event: Any) -> bool:  # noqa: N802
+            heavy = any(event[row].idAbs() in HEAVY_QUARKS for row in HARD_ROWS)
+            return bool(rng.random() >= keep(event[FIRST_OUTGOING].pT(), heavy))
+
+    return HeavyQuarkVeto()
 
 
 def _parton_level_hook(identities: tuple[int, ...], pt_min: float, count: int) -> Any:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from unseen.errors import ConfigError, UnknownProcessError, did_you_mean
 
-__all__ = ["Filter", "Process", "Slice", "choose", "load_processes"]
+__all__ = ["Caps", "Filter", "Process", "Slice", "choose", "load_processes"]
 
 
 class _Frozen(BaseModel):
@@ -40,6 +43,37 @@ class Slice(_Frozen):
     )
 
 
+class Caps(_Frozen):
+    """Caps by pt of the 2 -> 2 process: lower edges in GeV, and the cap from there on, by whether charm or bottom takes
+    part in that process (`heavy`) or is made in the shower (`light`).
+
+    They set how often such an event is generated at all, and so the speed; the result does not depend on them as long
+    as few events exceed them.
+    """
+
+    pt_hat: tuple[float, ...]
+    heavy: tuple[float, ...]
+    light: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Caps:
+        if not self.pt_hat or len({len(self.pt_hat), len(self.heavy), len(self.light)}) > 1:
+            raise ValueError("pt_hat, heavy and light need the same, non-zero length")
+        if list(self.pt_hat) != sorted(set(self.pt_hat)) or min(*self.heavy, *self.light) <= 0:
+            raise ValueError("pt_hat must rise and caps be positive")
+        return self
+
+    def at(self, pt_hat: ArrayLike, heavy: ArrayLike) -> NDArray[np.float64]:
+        """Cap of events with these pt_hat (GeV) and heavy (bool)."""
+        row = np.maximum(np.searchsorted(self.pt_hat, pt_hat, side="right") - 1, 0)
+        result: NDArray[np.float64] = np.where(heavy, np.array(self.heavy)[row], np.array(self.light)[row])
+        return result
+
+    def of(self, pt_hat: float, heavy: bool) -> float:
+        """The same for one event, quickly."""
+        return (self.heavy if heavy else self.light)[max(bisect_right(self.pt_hat, pt_hat) - 1, 0)]
+
+
 class Process(_Frozen):
     """One process: Pythia settings, class label, cross section and optional filter."""
 
@@ -51,6 +85,7 @@ class Process(_Frozen):
     heavy_flavour: bool = Field(
         default=False, description="Take leptons from decays of charm and bottom hadrons, decayed many times each."
     )
+    caps: Caps | None = Field(default=None, description="Finer than the slices' caps (heavy flavour only).")
     signal: bool = False
     shard_size: int | None = Field(default=None, gt=0, description="Events per shard, if not the configuration's.")
 

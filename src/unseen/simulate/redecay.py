@@ -48,6 +48,10 @@ class Candidates:
     rotation: Float
     weight: Float
 
+    def probability(self, n_events: int) -> Float:
+        """p_i, the estimated number of passing leptons per decay of each event, (n_events,)."""
+        return np.bincount(self.event, weights=self.weight, minlength=n_events).astype(np.float64)
+
 
 def species_of(identity: NDArray[np.int32]) -> Int:
     """Index into HEAVY of each particle, or -1."""
@@ -85,21 +89,20 @@ def find_candidates(
     return Candidates(event[keep], hadron[keep], decay[keep], row[keep], rotation[keep], weight)
 
 
-def draw(candidates: Candidates, n_events: int, cap: float, copies: int, rng: np.random.Generator) -> tuple[Int, float]:
-    """Rows of `candidates` to keep, at most `copies` per event, and the expected number of events lost to the cap.
+def draw(candidates: Candidates, keep: Float, copies: int, rng: np.random.Generator) -> Int:
+    """Rows of `candidates` to go on with, at most `copies` per event.
 
-    Each copy is an independent draw: with probability min(1, p_i / cap) one survivor in proportion to its probability.
+    Each copy is an independent draw: with probability min(1, keep), where keep (n,) = p_i / cap, one survivor in
+    proportion to its probability.
     """
-    p = np.bincount(candidates.event, weights=candidates.weight, minlength=n_events)
-    event = np.repeat(np.arange(n_events), copies)
-    event = event[rng.random(len(event)) < p[event] / cap]
+    p, counts = candidates.probability(len(keep)), np.bincount(candidates.event, minlength=len(keep))
+    event = np.repeat(np.arange(len(keep)), copies)
+    event = event[rng.random(len(event)) < keep[event]]
     below = np.cumsum(candidates.weight)
     start = np.concatenate([[0.0], np.cumsum(p)])[event]
     rows = np.searchsorted(below, start + rng.random(len(event)) * p[event], side="right")
-    counts = np.bincount(candidates.event, minlength=n_events)
     first = (np.cumsum(counts) - counts)[event]
-    rows = np.clip(rows, first, first + counts[event] - 1)  # guards the last digit of the running sums
-    return rows, copies * float(np.sum(np.maximum(p / cap - 1.0, 0.0)))
+    return np.clip(rows, first, first + counts[event] - 1)  # guards the last digit of the running sums
 
 
 def complete(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +10,11 @@ from numpy.typing import NDArray
 
 from unseen.seeds import generator, small_seed
 from unseen.simulate.decays import DecayLibrary, stable_settings
-from unseen.simulate.hooks import heavy_quark_hook, lepton_hook
+from unseen.simulate.hooks import FIRST_OUTGOING, HARD_ROWS, HEAVY_QUARKS, heavy_quark_hook, lepton_hook
 from unseen.simulate.isolation import LeptonCut
 from unseen.simulate.particles import Int, Particles
 from unseen.simulate.processes import Process, Slice
-from unseen.simulate.pythia import FIDELITY, Generator
+from unseen.simulate.pythia import FIDELITY, Generator, RawBatch
 from unseen.simulate.redecay import complete, draw, find_candidates
 from unseen.simulate.truth import hard_process
 
@@ -50,7 +51,8 @@ class EventSource:
     """Draws events of one process: `next(tries)` lets Pythia try that many and returns those that are worth detecting.
 
     Slices are mixed event by event: each try goes to slice s with probability proportional to (cross section) x (cap),
-    and heavy-flavour events are kept with probability p / cap, so the mixture is right whatever the caps.
+    and heavy-flavour events are kept with probability p / cap, so the mixture is right whatever the caps. A cap that is
+    lower than its slice's thins out the hard processes first, in the ratio of the two.
     """
 
     def __init__(
@@ -67,15 +69,15 @@ class EventSource:
     ):
         self.process, self.cut, self.decays, self.trials = process, cut, decays, trials
         self.copies = copies if process.heavy_flavour else 1
-        self.slices = process.slices or (Slice(settings=(), cross_section_pb=1.0, cap=1.0),)
+        self.slices = process.slices or (Slice(settings=(), cross_section_pb=1.0),)
         self.rng = generator(seed, *path, "source")
         self.tries = self.accepted = self.sources = 0
-        self.lost = 0.0
+        self.lost = self.drawn = 0.0
         settings = (*process.settings, *FIDELITY[fidelity], "Check:abortIfVeto=on")
         if process.heavy_flavour:
             settings = (*settings, *stable_settings())
         self._generators = [
-            Generator(name, (*settings, *part.settings), small_seed(seed, *path, "pythia", index), self._hook())
+            Generator(name, (*settings, *part.settings), small_seed(seed, *path, "pythia", index), self._hook(part))
             for index, part in enumerate(self.slices)
         ]
         caps = [part.cap if process.heavy_flavour else 1.0 for part in self.slices]
@@ -83,11 +85,15 @@ class EventSource:
         self._total = float(weights.sum())
         self._probability = weights / weights.sum()
 
-    def _hook(self) -> object:
+    def _hook(self, part: Slice) -> object:
         if self.process.heavy_flavour:
-            return heavy_quark_hook(QUARK_PT * self.cut.pt_min)
+            return heavy_quark_hook(QUARK_PT * self.cut.pt_min, self._thinning(part), self.rng)
         wanted = self.process.filter
         return lepton_hook(wanted.lepton_pt_min, wanted.count) if wanted else None
+
+    def _thinning(self, part: Slice) -> Callable[[float, bool], float]:
+        caps = self.process.caps
+        return (lambda pt_hat, heavy: caps.of(pt_hat, heavy) / part.cap) if caps else (lambda pt_hat, heavy: 1.0)
 
     def next(self, tries: int) -> Block:
         """Try that many events and return what is worth detecting, in random order."""
@@ -109,22 +115,41 @@ class EventSource:
         self.accepted += n
         record = {"slice": np.full(n, index, np.int16), **hard_process(batch)}
         if self.process.heavy_flavour:
-            particles, kept = self._redecay(particles, self.slices[index].cap)
+            particles, kept = self._redecay(particles, self._caps(index, batch))
             source, record = source[kept], {key: values[kept] for key, values in record.items()}
         return Block(particles, source, record)
 
-    def _redecay(self, particles: Particles, cap: float) -> tuple[Particles, Int]:
+    def _caps(self, index: int, batch: RawBatch) -> NDArray[np.float64]:
+        """Cap of every event of a batch, from the same numbers as in the hook."""
+        first = batch.offsets[:-1]
+        outgoing = batch.p[first + FIRST_OUTGOING]
+        partons = np.abs(batch.column("id")[first[:, None] + np.array(HARD_ROWS)])
+        heavy = np.any(np.isin(partons, HEAVY_QUARKS), axis=1)
+        caps = np.full(len(first), self.slices[index].cap)
+        if self.process.caps is not None:
+            caps = np.minimum(caps, self.process.caps.at(np.hypot(outgoing[:, 0], outgoing[:, 1]), heavy))
+        return caps
+
+    def _redecay(self, particles: Particles, caps: NDArray[np.float64]) -> tuple[Particles, Int]:
         assert self.decays is not None
         candidates = find_candidates(particles, self.decays, self.cut, self.trials, self.rng)
-        rows, lost = draw(candidates, len(particles), cap, self.copies, self.rng)
-        self.lost += lost
+        p = candidates.probability(len(particles))
+        self.drawn += float(np.sum(p / caps))
+        self.lost += float(np.sum(np.maximum(p / caps - 1.0, 0.0)))
+        rows = draw(candidates, p / caps, self.copies, self.rng)
         full, rows = complete(particles, self.decays, candidates, rows, self.cut, self.rng)
         return full, candidates.event[rows]
 
+    @property
+    def lost_fraction(self) -> float:
+        """Part of the heavy-flavour cross section above the caps, which is missing."""
+        return self.lost / self.drawn if self.drawn else 0.0
+
     def cross_section(self) -> float:
         """Cross section in pb that one returned row per try would stand for."""
+        per_row = self._total / self.copies
         if self.process.slices:
-            return self._total / self.copies
+            return per_row
         if self.process.cross_section_pb is not None:
-            return self.process.cross_section_pb / self.copies
-        return self._generators[0].cross_section()[0] * self.tries / max(self.accepted, 1)
+            return per_row * self.process.cross_section_pb
+        return per_row * self._generators[0].cross_section()[0] * self.tries / max(self.accepted, 1)
