@@ -23,6 +23,7 @@ from scipy import optimize, stats
 
 from unseen.search import KernelTest
 from unseen.search.features import Features
+from unseen.search.precondition import Shared
 from unseen.search.settings import Settings, freeze
 from unseen.search.statistic import chord_factor, fit_batch, make_batch, require_convergence
 
@@ -143,7 +144,7 @@ class Study:
             data[:N_REFERENCE] = 0.0
             batch = make_batch(phi, reference, data, "known", PENALTY)
             for mode in self.modes:
-                fit = fit_batch(batch, self.factor, mode)
+                fit = fit_batch(batch, Shared(self.factor), mode)
                 require_convergence(fit, f"toy {toy}")
                 out[mode].append(float(fit.t))
         return {mode: np.array(t) for mode, t in out.items()}

@@ -10,6 +10,7 @@ from tests.search.problems import dense_converged, dense_one_step, mixture, smal
 from unseen.search.features import Features, make_map
 from unseen.search.loss import Batch, gradient
 from unseen.search.newton import damped_newton
+from unseen.search.precondition import DataWhitener, Shared
 from unseen.search.solver import minimise
 from unseen.search.statistic import chord_factor
 
@@ -122,7 +123,7 @@ def test_batched_fits_equal_single_ones() -> None:
         data[rows[900 : 990 + 2 * toy], toy] = 1.0
     batch = Batch(phi, reference, data, torch.full((phi.rank, 6), 1e-3, dtype=torch.float64))
     factor = chord_factor(phi, torch.full((1200,), 100 / 1200, dtype=torch.float64), 1000, 1e-6)
-    together = minimise(batch, factor)
+    together = minimise(batch, Shared(factor))
     assert together.converged.all()
     for toy in range(6):
         b, f, ok = damped_newton(batch.pick(torch.tensor([toy])), torch.zeros(phi.rank, 1).double(), 1e-10)
@@ -130,3 +131,25 @@ def test_batched_fits_equal_single_ones() -> None:
         g = gradient(batch.pick(torch.tensor([toy])), b, f)
         assert g.abs().max() < 1e-10
         assert (together.f[:, toy] - f[:, 0]).abs().max() < 1e-4
+
+
+def test_preconditioner_with_data_is_the_hessian_at_zero_and_changes_no_minimum() -> None:
+    rng = np.random.default_rng(12)
+    events = mixture(rng, 600)
+    phi = Features(make_map(mixture(rng, 40), 0.3, 1e-6, 1e-4), events, intercept=False, budget=2.0**30)
+    factor = chord_factor(phi, torch.full((600,), 0.1, dtype=torch.float64), 700, 1e-5, share=0.25)
+    draws = [torch.from_numpy(rng.choice(600, n, replace=False)) for n in (30, 50)]
+    start = DataWhitener(phi, factor)(draws)
+    x = torch.cat(phi.blocks or [])
+    g = torch.randn(phi.rank, 2, dtype=torch.float64)
+    for toy, rows in enumerate(draws):
+        h = factor @ factor.T + x[rows].T @ x[rows] / 4
+        np.testing.assert_allclose(start.solve(g)[:, toy], torch.linalg.solve(h, g[:, toy]), rtol=1e-3, atol=1e-4)
+    data = torch.zeros(600, 2, dtype=torch.float64)
+    for toy, rows in enumerate(draws):
+        data[rows, toy] = 1.0
+    reference = (1.0 - data) * 0.1
+    batch = Batch(phi, reference, data, torch.full((phi.rank, 2), 7e-3, dtype=torch.float64))
+    fits = [minimise(batch, p) for p in (start, Shared(factor))]
+    assert (fits[0].f - fits[1].f).abs().max() < 1e-4
+    assert fits[0].passes < fits[1].passes

@@ -18,6 +18,7 @@ from unseen.search.calibration import CALIBRATIONS, MIN_TOYS, Null
 from unseen.search.checks import observed_checks, settings_checks
 from unseen.search.combine import COMBINATIONS
 from unseen.search.features import Features
+from unseen.search.precondition import Shared
 from unseen.search.refit import toy_statistics
 from unseen.search.result import SearchResult, Statistic
 from unseen.search.settings import Settings, freeze, set_apart
@@ -356,6 +357,6 @@ class KernelTest:
         reference[:n, 0] = torch.from_numpy(fitted.weights)
         data[n:] = 1.0
         batch = make_batch(phi.join(self._features(k, z)), reference, data, self.normalisation, self.penalty)
-        fit = fit_batch(batch, factor, mode, polish=True)
+        fit = fit_batch(batch, Shared(factor), mode, polish=True)
         require_convergence(fit, f"the data at width {fitted.settings.widths[k]:.4g}")
         return fit

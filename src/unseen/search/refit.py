@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from unseen.search.features import Features
-from unseen.search.statistic import fit_batch, make_batch, require_convergence
+from unseen.search.precondition import DataWhitener, Preconditioner, Shared
+from unseen.search.statistic import chord_factor, fit_batch, make_batch, require_convergence
 from unseen.search.toys import Index, ToyPlan
 from unseen.search.validate import Floats
 
@@ -33,17 +34,28 @@ def toy_statistics(
 ) -> Floats:
     """Return t (n_toys,). `weights` are the reference weights (n_reference,) summing to N; `tick` gets toys done."""
     t = np.empty(plan.n_toys)
+    whitener = None
+    if mode == "converged" and DataWhitener.pays(union, int(plan.n_data.max())):
+        everywhere = torch.full((len(union),), float(weights.sum()) / len(union), dtype=weights.dtype)
+        n = plan.n_reference + float(plan.n_data.mean())
+        whitener = DataWhitener(union, chord_factor(union, everywhere, n, penalty, share=0.25))
     for toys in _batches(plan, len(union)):
         draws = [plan.draw(i) for i in toys]
         rows = _rows_used(draws, len(union))
         phi = union if rows is None else union.take(rows)
         reference, data = _columns(draws, weights, plan, len(phi), rows)
         batch = make_batch(phi, reference, data, normalisation, penalty)
-        fit = fit_batch(batch, factor, mode)
+        start: Preconditioner = Shared(factor) if whitener is None else whitener(_data_rows(draws))
+        fit = fit_batch(batch, start, mode)
         require_convergence(fit, "toys")
         t[toys.start : toys.stop] = fit.t.numpy()
         tick(len(toys))
     return t
+
+
+def _data_rows(draws: list[tuple[Index, Index]]) -> list[Tensor]:
+    """Return the rows of the union that are data in each toy."""
+    return [torch.from_numpy(data) for _, data in draws]
 
 
 def _batches(plan: ToyPlan, n_union: int) -> Iterator[range]:

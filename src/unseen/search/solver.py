@@ -1,9 +1,9 @@
 """Minimise many penalised logistic losses at once: one factorised Hessian, corrected for each fit as it goes.
 
 The chord iteration b <- b - H0^-1 grad (spec section 2) converges in a few passes where a fit's curvature is that of
-the reference, and diverges where single events carry a kernel. So H0^-1 is the first guess of a limited-memory BFGS
-update, each fit with its own corrections, line search and convergence check; a fit that is still not there gets Newton
-steps with its own Hessian. All passes over the events are matrix-matrix products.
+the reference, and diverges where single events carry a kernel. So H0^-1 (or a better guess, see `precondition`) starts
+a limited-memory BFGS update, each fit with its own corrections, line search and convergence check; a fit that is still
+not there gets Newton steps with its own Hessian. All passes over the events are matrix-matrix products.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from unseen.search.loss import Batch, gradient, line_search
 from unseen.search.newton import damped_newton
+from unseen.search.precondition import Preconditioner
 
 __all__ = ["Solution", "minimise"]
 
@@ -40,6 +41,7 @@ class _State:
 
     columns: Tensor
     batch: Batch
+    start: Preconditioner
     b: Tensor
     f: Tensor
     g: Tensor
@@ -48,21 +50,23 @@ class _State:
     def keep(self, mask: Tensor) -> None:
         """Drop the fits where `mask` is false."""
         at = mask.nonzero()[:, 0]
-        self.columns, self.batch = self.columns[at], self.batch.pick(at)
+        self.columns, self.batch, self.start = self.columns[at], self.batch.pick(at), self.start.keep(at)
         self.b, self.f, self.g = self.b[:, at], self.f[:, at], self.g[:, at]
         self.pairs = [(s[:, at], y[:, at], rho[at]) for s, y, rho in self.pairs]
 
 
-def minimise(batch: Batch, factor: Tensor, tolerance: float = TOLERANCE, max_passes: int = MAX_PASSES) -> Solution:
-    """Minimise every fit of `batch` from b = 0; `factor` is the lower Cholesky factor of H0 (r, r)."""
+def minimise(
+    batch: Batch, start: Preconditioner, tolerance: float = TOLERANCE, max_passes: int = MAX_PASSES
+) -> Solution:
+    """Minimise every fit of `batch` from b = 0; `start` is the first guess of the inverse Hessians."""
     b = torch.zeros_like(batch.ridge)
     f = torch.zeros_like(batch.reference)
     converged = torch.zeros(batch.size, dtype=torch.bool)
-    state = _State(torch.arange(batch.size), batch, b.clone(), f.clone(), gradient(batch, b, f))
+    state = _State(torch.arange(batch.size), batch, start, b.clone(), f.clone(), gradient(batch, b, f))
     stuck = torch.zeros_like(converged)
     passes = 0
     while passes < max_passes:
-        h0_g = torch.cholesky_solve(state.g, factor)
+        h0_g = state.start.solve(state.g)
         arrived = (state.g * h0_g).sum(0).clamp(min=0.0).sqrt() <= tolerance
         new = arrived & ~converged[state.columns]
         at = state.columns[new]
@@ -73,7 +77,7 @@ def minimise(batch: Batch, factor: Tensor, tolerance: float = TOLERANCE, max_pas
         if int(moving.sum()) < SHRINK * len(moving):
             state.keep(moving)
         passes += 1
-        stuck[state.columns] |= _advance(state, factor) == 0.0
+        stuck[state.columns] |= _advance(state, h0_g) == 0.0
     for i in (~converged).nonzero()[:, 0].tolist():
         one = torch.tensor([i])
         b[:, one], f[:, one], ok = damped_newton(batch.pick(one), b[:, one], tolerance)
@@ -81,9 +85,9 @@ def minimise(batch: Batch, factor: Tensor, tolerance: float = TOLERANCE, max_pas
     return Solution(b, f, converged, passes)
 
 
-def _advance(state: _State, factor: Tensor) -> Tensor:
+def _advance(state: _State, h0_g: Tensor) -> Tensor:
     """Take one quasi-Newton step with every fit and return its length (T,): 0 where none lowers the loss."""
-    p = -_inverse_hessian_times(state.g, state.pairs, factor)
+    p = -(_inverse_hessian_times(state.g, state.pairs, state.start) if state.pairs else h0_g)
     fp = state.batch.phi.project(p)
     step = line_search(state.batch, state.b, state.f, p, fp)
     state.b, state.f = state.b + step * p, state.f + step * fp
@@ -96,7 +100,7 @@ def _advance(state: _State, factor: Tensor) -> Tensor:
     return step
 
 
-def _inverse_hessian_times(g: Tensor, pairs: list[tuple[Tensor, Tensor, Tensor]], factor: Tensor) -> Tensor:
+def _inverse_hessian_times(g: Tensor, pairs: list[tuple[Tensor, Tensor, Tensor]], start: Preconditioner) -> Tensor:
     """Return the limited-memory BFGS product (two-loop recursion) that starts from H0^-1."""
     q = g.clone()
     alphas = []
@@ -104,7 +108,7 @@ def _inverse_hessian_times(g: Tensor, pairs: list[tuple[Tensor, Tensor, Tensor]]
         alpha = rho * (s * q).sum(0)
         alphas.append(alpha)
         q -= alpha * y
-    q = torch.cholesky_solve(q, factor)
+    q = start.solve(q)
     for (s, y, rho), alpha in zip(pairs, reversed(alphas), strict=True):
         q += s * (alpha - rho * (y * q).sum(0))
     return q

@@ -17,6 +17,7 @@ from unseen.errors import ConvergenceError
 from unseen.search.features import Features
 from unseen.search.loss import Batch
 from unseen.search.newton import damped_newton, one_step
+from unseen.search.precondition import Preconditioner
 from unseen.search.solver import minimise
 
 __all__ = [
@@ -57,9 +58,12 @@ def make_batch(phi: Features, reference: Tensor, data: Tensor, normalisation: st
     return Batch(phi, reference, data, ridge)
 
 
-def chord_factor(phi: Features, weights: Tensor, n: float, penalty: float) -> Tensor:
-    """Return the Cholesky factor of H0 = N C / 2 + n lambda I with N C = sum_R w phi phi' (spec section 2)."""
-    h0 = phi.second_moment(weights) / 2.0
+def chord_factor(phi: Features, weights: Tensor, n: float, penalty: float, share: float = 0.5) -> Tensor:
+    """Return the Cholesky factor of H0 = share N C + n lambda I with N C = sum_R w phi phi'.
+
+    Share 1/2 stands for reference and data (spec section 2), 1/4 for the reference alone.
+    """
+    h0 = phi.second_moment(weights) * share
     h0.diagonal().add_(n * penalty)
     factor: Tensor = torch.linalg.cholesky(h0)
     return factor
@@ -71,12 +75,12 @@ def log_likelihood_ratio(batch: Batch, f: Tensor) -> Tensor:
     return 2.0 * ((batch.data * f).sum(0) - (batch.reference * ratio_minus_1).sum(0))
 
 
-def fit_batch(batch: Batch, factor: Tensor, mode: str, *, polish: bool = False) -> Fit:
+def fit_batch(batch: Batch, start: Preconditioner, mode: str, *, polish: bool = False) -> Fit:
     """Fit all of `batch` and return its statistics; `polish` adds Newton steps with each fit's own Hessian."""
     if mode == "one_step":
         b, f = one_step(batch)
         return Fit(log_likelihood_ratio(batch, f), b, f, torch.ones(batch.size, dtype=torch.bool))
-    solution = minimise(batch, factor)
+    solution = minimise(batch, start)
     b, f, converged = solution.b, solution.f, solution.converged
     if polish:
         for i in range(batch.size):

@@ -1,0 +1,105 @@
+"""The approximate inverse Hessians that start the solver: one for all fits, and one that knows each fit's data.
+
+`Shared` is the chord matrix H0 = N C / 2 + n lambda I of spec section 2. Where kernels are narrow, single data events
+carry them and H0 is far from a fit's own Hessian. `WithData` keeps the reference's half of H0 and adds the fit's own
+data events, H = N C / 4 + n lambda I + sum_D phi phi' / 4, inverted by Woodbury's identity in the basis where the
+shared part is the unit matrix: a third of the passes at narrow widths. It only guides the iteration, so float32 is
+enough.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from unseen.search.features import Features
+
+__all__ = ["DataWhitener", "Preconditioner", "Shared", "WithData"]
+
+SMALLEST_RANK = 250  # below this the shared matrix does well enough
+LARGEST_DATA = 4000  # above this kernels hold many events each, and Woodbury's matrix is large
+
+
+class Preconditioner(Protocol):
+    """An approximate inverse Hessian for every fit of a batch."""
+
+    def solve(self, g: Tensor) -> Tensor:
+        """Return H^-1 g (r, T)."""
+        ...
+
+    def keep(self, at: Tensor) -> Preconditioner:
+        """Return the preconditioner of the fits `at` alone."""
+        ...
+
+
+@dataclass(frozen=True)
+class Shared:
+    """One matrix for all fits; `factor` is its lower Cholesky factor (r, r)."""
+
+    factor: Tensor
+
+    def solve(self, g: Tensor) -> Tensor:
+        """Return H0^-1 g."""
+        result: Tensor = torch.cholesky_solve(g, self.factor)
+        return result
+
+    def keep(self, at: Tensor) -> Shared:
+        """Return itself."""
+        return self
+
+
+@dataclass(frozen=True)
+class WithData:
+    """L L' is the shared part; `data` (T, D, r) are each fit's data events L^-1 phi / 2, float32, padded with zeros.
+
+    `inner` (T, D, D) are Cholesky factors of 1 + data data'.
+    """
+
+    factor: Tensor
+    data: Tensor
+    inner: Tensor
+
+    @classmethod
+    def build(cls, factor: Tensor, data: Tensor) -> WithData:
+        """Factor 1 + data data' of every fit."""
+        inner = torch.bmm(data, data.transpose(1, 2))
+        inner.diagonal(dim1=1, dim2=2).add_(1.0)
+        return cls(factor, data, torch.linalg.cholesky(inner))
+
+    def solve(self, g: Tensor) -> Tensor:
+        """Return (L L' + sum_D phi phi' / 4)^-1 g."""
+        q = torch.linalg.solve_triangular(self.factor, g, upper=False)
+        columns = q.T.float().unsqueeze(2)
+        c = torch.cholesky_solve(torch.bmm(self.data, columns), self.inner)
+        correction = torch.bmm(self.data.transpose(1, 2), c)[:, :, 0].T.double()
+        result: Tensor = torch.linalg.solve_triangular(self.factor.T, q - correction, upper=True)
+        return result
+
+    def keep(self, at: Tensor) -> WithData:
+        """Return the preconditioner of the fits `at` alone."""
+        return WithData(self.factor, self.data[at], self.inner[at])
+
+
+class DataWhitener:
+    """Builds `WithData` for toys of one union of events: L^-1 phi / 2 of all its events, computed once."""
+
+    def __init__(self, union: Features, factor: Tensor) -> None:
+        self.factor = factor
+        parts = [torch.linalg.solve_triangular(factor, phi.T, upper=False).T.float().mul_(0.5) for _, phi in union]
+        self.rows = torch.cat([*parts, torch.zeros(1, union.rank)])  # the last row pads toys with fewer events
+
+    @staticmethod
+    def pays(union: Features, largest_n_data: int) -> bool:
+        """Return whether the widths and numbers of events are those where this is faster."""
+        return union.rank >= SMALLEST_RANK and largest_n_data <= LARGEST_DATA and union.blocks is not None
+
+    def __call__(self, draws: list[Tensor]) -> WithData:
+        """Return the preconditioner of fits whose data are the rows `draws` of the union."""
+        longest = max(len(d) for d in draws)
+        index = torch.full((len(draws), longest), len(self.rows) - 1)
+        for i, rows in enumerate(draws):
+            index[i, : len(rows)] = rows
+        return WithData.build(self.factor, self.rows[index])
