@@ -14,7 +14,7 @@ from unseen.embed import ENCODERS, OBJECTIVES, Model, TrainingConfig, train
 from unseen.embed.data import Batch
 from unseen.embed.labels import encode
 from unseen.errors import ConfigError, UnknownNameError
-from unseen.events import Events
+from unseen.events import ADC2021, Events
 from unseen.events.normalisation import Normalisation
 
 encoders = pytest.mark.parametrize("name", sorted(ENCODERS))
@@ -139,9 +139,20 @@ def test_settings_are_frozen_and_survive_json() -> None:
         settings.epochs = 4
 
 
-def test_the_reference_size(w_events: Events) -> None:
-    settings = TrainingConfig()
-    encoder = settings.encoder.build(w_events.schema)
-    head = settings.objective.build(settings.encoder.dim, 4, w_events.schema)
-    counts = [sum(p.numel() for p in module.parameters()) for module in (encoder, head)]
-    assert counts == [15092, 5520]
+@pytest.mark.parametrize(
+    ("settings", "sizes"),
+    [
+        ({}, [16916, 3700]),
+        (
+            {"encoder": {"name": "mlp", "mask_inputs": False}, "objective": {"name": "supcon", "head_dim": 80}},
+            [15092, 5520],
+        ),
+    ],
+)
+def test_encoder_and_head_have_the_20600_parameters_of_the_reference(
+    settings: dict[str, object], sizes: list[int]
+) -> None:
+    config = TrainingConfig.parse(settings)
+    encoder = config.encoder.build(ADC2021)
+    head = config.objective.build(config.encoder.dim, 4, ADC2021)
+    assert [sum(p.numel() for p in module.parameters()) for module in (encoder, head)] == sizes

@@ -85,7 +85,7 @@ from unseen.embed import train
 torch.set_num_threads(1)
 def report(done, total, values):
     print(done, flush=True)
-train(toy_events(600, seed=0), toy_settings(epochs=40), sys.argv[1], seed=5, progress=report)
+train(toy_events(600, seed=0), toy_settings(epochs=20), sys.argv[1], seed=5, progress=report)
 """
 
 
@@ -101,8 +101,8 @@ def test_a_killed_training_continues_to_the_same_bits(toy: Events, tmp_path: Pat
     assert (tmp_path / "cut" / "last.ckpt").is_file()
     assert not (tmp_path / "cut" / "model.json").exists()
     resumed: list[int] = []
-    train(toy, toy_settings(epochs=40), tmp_path / "cut", seed=5, progress=lambda done, *_: resumed.append(done))
-    train(toy, toy_settings(epochs=40), tmp_path / "whole", seed=5)
+    train(toy, toy_settings(epochs=20), tmp_path / "cut", seed=5, progress=lambda done, *_: resumed.append(done))
+    train(toy, toy_settings(epochs=20), tmp_path / "whole", seed=5)
     assert resumed[0] > 3
     assert content(tmp_path / "cut") == content(tmp_path / "whole")
 

@@ -43,8 +43,8 @@ class TrainingConfig(BaseModel):
         default=0.0, ge=0.0, le=1.0, description="Shares go as class frequency to this power: 0 equal, 1 natural."
     )
     event_weights: bool = Field(default=True, description="Use the weights of the events in the loss.")
-    epochs: int = Field(default=60, gt=0, description="Passes over the training sample.")
-    batch_size: int = Field(default=1024, gt=1, description="Events per step; the last batches are evened out.")
+    epochs: int = Field(default=30, gt=0, description="Passes over the training sample.")
+    batch_size: int = Field(default=512, gt=1, description="Events per step; the last batches are evened out.")
     lr: float = Field(default=3e-3, gt=0.0, description="Highest learning rate of AdamW.")
     weight_decay: float = Field(default=1e-2, ge=0.0, description="Decoupled weight decay of AdamW.")
     warmup: float = Field(default=0.05, ge=0.0, lt=1.0, description="Share of all steps with a linear warm-up.")

@@ -1,4 +1,7 @@
-"""`mlp`: a multilayer perceptron on the flattened slots, 57-96-64-48-d for the ADC2021 layout."""
+"""`mlp`: a multilayer perceptron on the flattened slots.
+
+For the ADC2021 layout 57-96-64-48-d, and 19 further inputs that say which objects are present.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ class MlpConfig(EncoderConfig):
     name: Literal["mlp"] = "mlp"
     hidden: tuple[PositiveInt, ...] = Field(default=(96, 64, 48), description="Width of every hidden layer.")
     mask_inputs: bool = Field(
-        default=False, description="Give the network one more input per slot: 1 if the object is present, else 0."
+        default=True,
+        description="One more input per slot: 1 if the object is present, else 0. Without it an absent object looks "
+        "like an average one.",
     )
 
     def build(self, schema: Schema) -> nn.Module:

@@ -27,9 +27,9 @@ class SupConConfig(ObjectiveConfig):
     needs_classes: ClassVar[bool] = True
 
     name: Literal["supcon"] = "supcon"
-    temperature: float = Field(default=0.9, gt=0.0, description="Divides the cosine similarities.")
+    temperature: float = Field(default=0.1, gt=0.0, description="Divides the cosine similarities.")
     head_hidden: tuple[PositiveInt, ...] = Field(default=(64,), description="Hidden layers of the projection head.")
-    head_dim: int = Field(default=80, gt=0, description="Output width of the projection head.")
+    head_dim: int = Field(default=52, gt=0, description="Output width of the projection head.")
 
     def build(self, dim: int, n_classes: int, schema: Schema) -> Objective:
         """The projection head and the loss."""
