@@ -68,14 +68,14 @@ def test_setting_that_pythia_does_not_know(setting: str) -> None:
 
 
 def test_settings_that_pythia_cannot_start_with(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(PythiaSettingsError, match="process 'a3'.*does not start.*no process switched on"):
+    with pytest.raises(PythiaSettingsError, match=r"process 'a3'.*does not start.*no process switched on"):
         check_settings("a3", ("HiggsBSM:gg2A3=on",))
     assert capfd.readouterr() == ("", "")
 
 
 def test_everything_is_checked_before_work_starts() -> None:
     bad = Process(label="mine", settings=("Nonsense:all=on",))
-    with pytest.raises(PythiaSettingsError, match="process 'mine'.*'Nonsense:all=on'"):
+    with pytest.raises(PythiaSettingsError, match=r"process 'mine'.*'Nonsense:all=on'"):
         check(SimulationConfig(test={"w": 10, "mine": 10}, processes={"mine": bad}))
     with pytest.raises(UnknownProcessError, match="did you mean 'tt'"):
         check(SimulationConfig(test={"ttt": 10}))
