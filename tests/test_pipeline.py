@@ -147,7 +147,7 @@ def test_a_run_killed_in_any_stage_continues_to_the_same_result(
     ("change", "error", "message"),
     [
         ({"pools": {"toys": 100, "expected": 90}}, NotEnoughEventsError, r"pools\.toys is 100"),
-        ({"pools": {"reference": 5000}}, NotEnoughEventsError, "'w' has .* independent events"),
+        ({"pools": {"reference": 5000}}, NotEnoughEventsError, r"'qcd' has .* independent events"),
         ({"data": {"signal": {"process": "ato4", "events": 2}}}, UnknownProcessError, "did you mean 'ato4l'"),
         ({"data": {"file": "nowhere.h5"}}, MissingFileError, r"nowhere\.h5"),
         ({"files": {"test": {"w": ["none.h5"], "qcd": ["none.h5"]}}}, MissingFileError, r"files\.test\.w"),

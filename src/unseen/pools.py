@@ -26,7 +26,7 @@ class PoolPlan:
     @property
     def test_total(self) -> Counts:
         """Events of each process that all the test pools need together."""
-        names = dict.fromkeys(name for counts in self.test.values() for name in counts)
+        names = sorted({name for counts in self.test.values() for name in counts})
         return {name: sum(counts.get(name, 0) for counts in self.test.values()) for name in names}
 
 
@@ -54,12 +54,13 @@ def plan_pools(
         if signal is not None:
             data[signal[0]] = data.get(signal[0], 0) + signal[1]
         test["data"] = data
-    return PoolPlan({name: round(share * train) for name, share in train_mixture.items()}, test)
+    return PoolPlan({name: round(share * train) for name, share in sorted(train_mixture.items())}, test)
 
 
 def _multinomial(rng: np.random.Generator, size: int, mixture: Mapping[str, float]) -> Counts:
-    shares = np.array(list(mixture.values())) / sum(mixture.values())
-    return dict(zip(mixture, rng.multinomial(size, shares).tolist(), strict=True))
+    names = sorted(mixture)  # the order in which a configuration lists its processes must not matter
+    shares = np.array([mixture[name] for name in names]) / sum(mixture.values())
+    return dict(zip(names, rng.multinomial(size, shares).tolist(), strict=True))
 
 
 def draw_pools(events: Events, plan: Mapping[str, Counts], seed: int) -> dict[str, Events]:
@@ -71,8 +72,7 @@ def draw_pools(events: Events, plan: Mapping[str, Counts], seed: int) -> dict[st
     rng = generator(seed, "pools", "draw")
     unique = _first_rows(events)
     rows: dict[str, list[np.ndarray]] = {pool: [] for pool in plan}
-    processes = dict.fromkeys(name for counts in plan.values() for name in counts)
-    for process in processes:
+    for process in sorted({name for counts in plan.values() for name in counts}):
         if process not in events.label_names:
             raise UnknownProcessError(f"no events of process '{process}'{did_you_mean(process, events.label_names)}")
         mine = rng.permutation(unique[events.label[unique] == events.label_names.index(process)])

@@ -112,7 +112,7 @@ def files_hash(config: Config) -> dict[str, str]:
 def read_files(config: Config, files: dict[str, tuple[Path, ...]]) -> Events:
     """Events of all files, labelled by the process they are listed under, after the selection."""
     parts = []
-    for process, paths in files.items():
+    for process, paths in sorted(files.items()):
         for path in paths:
             events = read(path, schema=config.schema_, select=config.select)
             relabelled = Events.create(
@@ -154,7 +154,7 @@ def take_training(events: Events, counts: Mapping[str, int], seed: int) -> Event
     """The planned number of training events of each process, copies allowed, in random order."""
     rng = generator(seed, "pools", "train")
     rows = []
-    for process, count in counts.items():
+    for process, count in sorted(counts.items()):
         if process not in events.label_names:
             raise UnknownProcessError(f"no training events of '{process}'{did_you_mean(process, events.label_names)}")
         mine = np.flatnonzero(events.label == events.label_names.index(process))
