@@ -47,9 +47,9 @@ def test_without_a_signal_nothing_is_claimed(quickstart: Path, tmp_path: Path) -
 def test_null_repetitions_of_the_quickstart_give_uniform_p_values(quickstart: Path) -> None:
     """Shuffle the signal-free test events into settings, reference, toys and data 40 times and search each time.
 
-    Every event is equally likely to play any part, so each p-value is uniform whatever the sample; the repetitions share
-    events, which leaves the p-values only weakly dependent. Each has its own 200 toys: no null is shared. The KS threshold is 1e-3; p-values are spread within their resolution by a
-    fixed generator.
+    Every event is equally likely to play any part, so each p-value is uniform whatever the sample; the repetitions
+    share events, which leaves the p-values only weakly dependent. Each has its own 200 toys: no null is shared. The
+    KS threshold is 1e-3; p-values are spread within their resolution by a fixed generator.
     """
     config = load_config(EXAMPLES / "quickstart.yaml")
     events = load_role(config, quickstart / "simulate", "test")
