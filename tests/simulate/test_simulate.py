@@ -22,7 +22,7 @@ from unseen.simulate.overlay import UnderlyingEvents
 from unseen.simulate.particles import Particles
 
 MUONS = Process(
-    label="Z",
+    label="dimuon",
     settings=("WeakSingleBoson:ffbar2gmZ=on", "23:onMode=off", "23:onIfAny=13", "PhaseSpace:mHatMin=60"),
     cross_section_pb=1000.0,
 )
@@ -53,8 +53,8 @@ def test_counts_labels_and_description(finished: tuple[Path, dict[str, Sample], 
     _, samples, _ = finished
     assert set(samples) == {"train", "test"}
     train, test = samples["train"].load(), samples["test"].load()
-    assert len(select(train.of("Z"))) == 60
-    assert len(select(train.of("QCD"))) == 3
+    assert len(select(train.of("dimuon"))) == 60
+    assert len(select(train.of("qcd"))) == 3
     assert len(select(test)) == 90
     assert len(select(test, test.schema.preselection)) == len(test) > 90
     described = samples["test"].provenance["processes"]["zmumu"]

@@ -77,7 +77,9 @@ class Caps(_Frozen):
 class Process(_Frozen):
     """One process: Pythia settings, class label, cross section and optional filter."""
 
-    label: str = Field(min_length=1, description="Name of the class; several processes may share one.")
+    label: str = Field(
+        default="", description="Name of the class in the sample; several processes may share one. Default: the name."
+    )
     settings: tuple[str, ...] = Field(min_length=1, description="Pythia settings, e.g. `Top:gg2ttbar=on`.")
     cross_section_pb: float | None = Field(default=None, gt=0.0, description="Before any selection; default: Pythia's.")
     slices: tuple[Slice, ...] = ()
@@ -101,7 +103,11 @@ class Process(_Frozen):
 @cache
 def _built_in() -> dict[str, Process]:
     text = files("unseen.simulate").joinpath("processes.yaml").read_text(encoding="utf-8")
-    return {name: Process.model_validate(entry) for name, entry in yaml.safe_load(text).items()}
+    return {name: _labelled(name, Process.model_validate(entry)) for name, entry in yaml.safe_load(text).items()}
+
+
+def _labelled(name: str, process: Process) -> Process:
+    return process if process.label else process.model_copy(update={"label": name})
 
 
 def load_processes(extra: Mapping[str, Process | Mapping[str, Any]] | None = None) -> dict[str, Process]:
@@ -112,7 +118,7 @@ def load_processes(extra: Mapping[str, Process | Mapping[str, Any]] | None = Non
     known = dict(_built_in())
     for name, entry in (extra or {}).items():
         try:
-            known[name] = entry if isinstance(entry, Process) else Process.model_validate(entry)
+            known[name] = _labelled(name, entry if isinstance(entry, Process) else Process.model_validate(entry))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
