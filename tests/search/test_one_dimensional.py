@@ -39,7 +39,7 @@ def test_kernel_test_reproduces_the_published_study(study: ModuleType, n_centers
     # 300 toys of a chi-squared with 9.6 degrees of freedom: the mean is known to sqrt(2 * 9.6 / 300) = 0.25
     assert value[f"{head} null mean t"] == pytest.approx(study.PUBLISHED_NULL_MEAN, abs=1.0)
     for signal in study.SIGNALS:
-        if signal.name == "bulk bump 0.02":
-            continue
+        if signal.name == "bulk bump 0.04":
+            continue  # the published kernel result goes with the printed width of 0.02
         z = value[f"{head} {signal.name} median Z (fitted chi-squared)"]
         assert z == pytest.approx(signal.kernel_z, abs=0.3)

@@ -53,34 +53,32 @@ class Shared:
 
 @dataclass(frozen=True)
 class WithData:
-    """L L' is the shared part; `data` (T, D, r) are each fit's data events L^-1 phi / 2, float32, padded with zeros.
+    """L L' is the shared part and its inverse is corrected by V' V, with V (T, D, r) float32.
 
-    `inner` (T, D, D) are Cholesky factors of 1 + data data'.
+    With Z = L^-1 phi(D) / 2 and C C' = 1 + Z Z', Woodbury's identity reads (1 + Z' Z)^-1 = 1 - V' V, V = C^-1 Z.
     """
 
     factor: Tensor
-    data: Tensor
-    inner: Tensor
+    v: Tensor
 
     @classmethod
-    def build(cls, factor: Tensor, data: Tensor) -> WithData:
-        """Factor 1 + data data' of every fit."""
-        inner = torch.bmm(data, data.transpose(1, 2))
+    def build(cls, factor: Tensor, z: Tensor) -> WithData:
+        """Return the preconditioner of fits with z (T, D, r), padded with zeros where a fit has fewer events."""
+        inner = torch.bmm(z, z.transpose(1, 2))
         inner.diagonal(dim1=1, dim2=2).add_(1.0)
-        return cls(factor, data, torch.linalg.cholesky(inner))
+        return cls(factor, torch.linalg.solve_triangular(torch.linalg.cholesky(inner), z, upper=False))
 
     def solve(self, g: Tensor) -> Tensor:
         """Return (L L' + sum_D phi phi' / 4)^-1 g."""
         q = torch.linalg.solve_triangular(self.factor, g, upper=False)
-        columns = q.T.float().unsqueeze(2)
-        c = torch.cholesky_solve(torch.bmm(self.data, columns), self.inner)
-        correction = torch.bmm(self.data.transpose(1, 2), c)[:, :, 0].T.double()
+        along_v = torch.bmm(self.v, q.T.float().unsqueeze(2))
+        correction = torch.bmm(self.v.transpose(1, 2), along_v)[:, :, 0].T.double()
         result: Tensor = torch.linalg.solve_triangular(self.factor.T, q - correction, upper=True)
         return result
 
     def keep(self, at: Tensor) -> WithData:
         """Return the preconditioner of the fits `at` alone."""
-        return WithData(self.factor, self.data[at], self.inner[at])
+        return WithData(self.factor, self.v[at])
 
 
 class DataWhitener:
