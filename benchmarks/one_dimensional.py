@@ -1,7 +1,7 @@
 """The published one-dimensional study of the kernel test (arXiv:2204.02317), run with this package.
 
 Background 8 exp(-8 x), 2000 expected events, reference of 200,000; three signals. The bump in the bulk appears twice:
-the paper prints a width of 0.02, its ideal significance of 4.1 is that of 0.04 (here: 5.6 for 0.02). Prints a table and writes JSON:
+the paper prints a width of 0.02, its ideal significance of 4.1 is that of 0.04. Prints a table and writes JSON:
 
     python benchmarks/one_dimensional.py --out one_dimensional.json
 """
