@@ -128,11 +128,12 @@ def test_another_seed_or_setting_makes_new_shards(finished: tuple[Path, dict[str
 
 
 PROGRAM = """
-import sys
+import signal, sys
 from pathlib import Path
 from unseen.simulate import simulate
 from tests.simulate.test_simulate import CONFIG, SEED
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
     simulate(CONFIG, Path(sys.argv[1]), SEED, workers=1)
 """
 

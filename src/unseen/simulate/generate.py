@@ -58,7 +58,7 @@ def generate(job: ShardJob) -> tuple[Events, dict[str, Any]]:
 
 def _source(job: ShardJob) -> EventSource:
     library = next((libraries.decays(item.path) for item in job.libraries if item.kind == "decays"), None)
-    cut = lepton_cut(job.config.schema_)
+    cut = lepton_cut(job.config)
     return EventSource(
         job.name, job.process, job.config.fidelity, job.seed, job.stream, cut, library, job.copies, job.config.trials
     )

@@ -13,6 +13,8 @@ __all__ = ["FIRST_OUTGOING", "HARD_ROWS", "HEAVY_QUARKS", "heavy_quark_hook", "l
 
 LEPTONS = (11, 13, 15)
 HEAVY_QUARKS = (4, 5)
+# GeV; half of the shower's time lies below, and no gluon that splits into hard charm or bottom.
+DECIDING_SCALE = 1.0
 # The partons of a 2 -> 2 process in the event record: two incoming, two outgoing.
 HARD_ROWS = (3, 4, 5, 6)
 FIRST_OUTGOING = 5
@@ -27,11 +29,21 @@ def heavy_quark_hook(pt_min: float, keep: Callable[[float, bool], float], rng: n
     """Thin out hard processes, and keep events with a charm or bottom quark above `pt_min` GeV after the shower.
 
     `keep(pt_hat, heavy)` is the probability to go on with a 2 -> 2 process, where heavy says whether charm or bottom
-    takes part in it: decided before the shower, which takes most of the time.
+    takes part in it: decided before the shower, which takes most of the time. The quark is looked for when the shower
+    reaches DECIDING_SCALE, since what is left makes hardly any, and once more at its end.
     """
-    base = type(_parton_level_hook(HEAVY_QUARKS, pt_min, 1))
+    base: Any = type(_parton_level_hook(HEAVY_QUARKS, pt_min, 1))
 
-    class HeavyQuarkVeto(base):  # type: ignore[misc,valid-type]
+    class HeavyQuarkVeto(base):  # type: ignore[misc]
+        def canVetoPT(self) -> bool:  # noqa: N802
+            return True
+
+        def scaleVetoPT(self) -> float:  # noqa: N802
+            return DECIDING_SCALE
+
+        def doVetoPT(self, _where: int, event: Any) -> bool:  # noqa: N802
+            return bool(self.doVetoPartonLevel(event))
+
         def canVetoProcessLevel(self) -> bool:  # noqa: N802
             return True
 

@@ -19,7 +19,7 @@ class LeptonCut:
 
     pt_min: float
     abs_eta_max: float = 3.1
-    isolation: float = 0.6
+    isolation: float = 0.5
     radius: float = 0.4
     # Softer particles do not reach the calorimeters; photons this close belong to an electron.
     cone_pt_min: float = 1.0

@@ -11,6 +11,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from unseen.errors import ConfigError, MissingExtraError
 from unseen.events import Sample, ShardInfo, valid_shard, write_sample
 from unseen.simulate import worker
@@ -206,5 +208,6 @@ def _summary(infos: list[ShardInfo]) -> dict[str, dict[str, Any]]:
             "effective": round(effective, 2),
             "cross_section_pb": float(f"{cross_section:.6g}"),
             "cross_section_error_pb": float(f"{cross_section / effective**0.5:.3g}"),
+            "lost_fraction": round(float(np.mean([meta["lost_fraction"] for meta in metas])), 4),
         }
     return result

@@ -21,7 +21,7 @@ from unseen.simulate.truth import hard_process
 __all__ = ["Block", "EventSource", "measure_slices"]
 
 # A heavy quark softer than this, relative to the lepton, does not make one.
-QUARK_PT = 0.85
+QUARK_PT = 0.82
 SURVEY = 20_000
 
 
