@@ -32,8 +32,9 @@ def test_ideal_test_reproduces_the_published_significances(study: ModuleType) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_centers", [3000, 500])
-def test_kernel_test_reproduces_the_published_study(study: ModuleType, n_centers: int) -> None:
+@pytest.mark.parametrize(("n_centers", "within"), [(3000, 0.3), (500, 0.5)])
+def test_kernel_test_reproduces_the_published_study(study: ModuleType, n_centers: int, within: float) -> None:
+    """Published with M = 3000. Medians of 100 toys scatter by 0.13, there and here; M = 500 may differ by more."""
     value = {row["name"]: row["value"] for row in study.run(n_centers, 300, 100, modes=("one_step",))}
     head = f"M={n_centers} one_step"
     # 300 toys of a chi-squared with 9.6 degrees of freedom: the mean is known to sqrt(2 * 9.6 / 300) = 0.25
@@ -42,4 +43,4 @@ def test_kernel_test_reproduces_the_published_study(study: ModuleType, n_centers
         if signal.name == "bulk bump 0.04":
             continue  # the published kernel result goes with the printed width of 0.02
         z = value[f"{head} {signal.name} median Z (fitted chi-squared)"]
-        assert z == pytest.approx(signal.kernel_z, abs=0.3)
+        assert z == pytest.approx(signal.kernel_z, abs=within)
