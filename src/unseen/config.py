@@ -94,6 +94,7 @@ class SearchConfig(_Section):
         default="known", description="known: the yield counts; free: shape only. The other one is quoted beside it."
     )
     n_toys: int = Field(default=1000, gt=0, description="Toys; p resolves 1 / (n_toys + 1).")
+    n_toys_beside: int = Field(default=200, gt=0, description="Toys for the other normalisation, quoted beside.")
     toy_reference: Literal["redrawn", "fixed"] = Field(
         default="redrawn",
         description="Whether toys redraw the reference with the data or condition on the one at hand.",

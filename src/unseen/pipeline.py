@@ -198,8 +198,8 @@ def search_stage(run: RunContext) -> None:
 
     def work(folder: Path) -> None:
         z = {name: read_arrays(run.out / "embed" / f"{name}.npz")["x"] for name in POOLS}
-        beside = _search(run, z, other)[1]
-        test, result, null = _search(run, z, config.normalisation)
+        beside = _search(run, z, other, config.n_toys_beside)[1]
+        test, result, null = _search(run, z, config.normalisation, config.n_toys)
         test.save(folder / "test.npz")
         write_arrays(
             folder / "null.npz", t=null.t, f_reference=test.score(z["reference"]), f_data=test.score(z["data"])
@@ -212,7 +212,9 @@ def search_stage(run: RunContext) -> None:
     write_json(run.out / RESULT, result_content(run))
 
 
-def _search(run: RunContext, z: Mapping[str, FloatArray], normalisation: str) -> tuple[KernelTest, SearchResult, Null]:
+def _search(
+    run: RunContext, z: Mapping[str, FloatArray], normalisation: str, n_toys: int
+) -> tuple[KernelTest, SearchResult, Null]:
     config, seed = run.config.search, run.config.seed
     test = KernelTest(
         widths=config.widths,
@@ -226,7 +228,7 @@ def _search(run: RunContext, z: Mapping[str, FloatArray], normalisation: str) ->
     with run.display.bar(f"toys ({normalisation} normalisation)") as update:
         null = test.calibrate(
             z["toys"],
-            n_toys=config.n_toys,
+            n_toys=n_toys,
             seed=small_seed(seed, "toys"),
             reference=config.toy_reference,
             progress=lambda done, total: update(done, total, ""),

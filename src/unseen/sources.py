@@ -133,7 +133,7 @@ def load_pools(config: Config, folder: Path) -> tuple[Events, dict[str, Events]]
     Errors: NotEnoughEventsError, UnknownProcessError, OverlapError.
     """
     needed = plan(config)
-    deal = dict(needed.test)
+    deal = {pool: _by_label(config, counts) for pool, counts in needed.test.items()}
     if config.files is None:
         test = load_role(config, folder, "test")
         train: Events | None = load_role(config, folder, "train")
@@ -141,13 +141,23 @@ def load_pools(config: Config, folder: Path) -> tuple[Events, dict[str, Events]]
         test = read_files(config, config.files.test)
         train = read_files(config, config.files.train) if config.files.train else None
     if train is None:
-        deal["train"] = needed.train
+        deal["train"] = _by_label(config, needed.train)
     pools = draw_pools(test, deal, config.seed)
-    training = pools.pop("train") if train is None else take_training(train, needed.train, config.seed)
+    training = pools.pop("train") if train is None else take_training(train, _by_label(config, needed.train), config.seed)
     if config.data.file is not None:
         pools["data"] = read(config.data.file, schema=config.schema_, select=config.select)
     assert_disjoint({"train": training, **pools})
     return training, pools
+
+
+def _by_label(config: Config, counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts of processes as counts of the labels that their simulated events carry."""
+    own = config.simulate.processes if config.simulate is not None else {}
+    result: dict[str, int] = {}
+    for name, count in counts.items():
+        label = own[name].label if name in own else name
+        result[label] = result.get(label, 0) + count
+    return result
 
 
 def take_training(events: Events, counts: Mapping[str, int], seed: int) -> Events:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import awkward as ak
 import numpy as np
 import pytest
-from tests.simulate.detector.build import efficient, events, repeat
 
+from tests.simulate.detector.build import efficient, events, repeat
 from unseen.simulate.detector import reconstruct
 from unseen.simulate.detector.hadrons import measure_hadrons
 from unseen.simulate.detector.jets import cluster

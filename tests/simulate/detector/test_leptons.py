@@ -5,8 +5,8 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import pytest
-from tests.simulate.detector.build import efficient, events, repeat
 
+from tests.simulate.detector.build import efficient, events, repeat
 from unseen.simulate.detector import DetectorSettings, reconstruct
 from unseen.simulate.detector.leptons import efficiency
 from unseen.simulate.detector.settings import MaterialRegion

@@ -9,8 +9,8 @@ from typing import Any
 import awkward as ak
 import numpy as np
 import pytest
-from tests.simulate.detector.build import efficient, events, repeat
 
+from tests.simulate.detector.build import efficient, events, repeat
 from unseen.errors import MissingExtraError, NonFiniteError, SchemaError
 from unseen.events import ADC2021, Events
 from unseen.simulate.detector import DetectorSettings, reconstruct

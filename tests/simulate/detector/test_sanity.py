@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.simulate.detector.build import collisions
 
+from tests.simulate.detector.build import collisions
 from unseen.events import ADC2021, Events, select
 from unseen.events.observables import dilepton_mass, jet_multiplicity, lepton_multiplicity, met
 from unseen.simulate.detector import reconstruct
