@@ -33,7 +33,8 @@ test-slow: .venv/.dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m slow
 
 bench: .venv/.dev
-	for script in benchmarks/*.py; do $(BIN)/python $$script --out runs/bench || exit 1; done
+	mkdir -p runs/bench
+	for script in benchmarks/*.py; do $(BIN)/python $$script --out runs/bench/$$(basename $$script .py).json || exit 1; done
 
 docs: .venv/.dev
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

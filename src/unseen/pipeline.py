@@ -23,7 +23,7 @@ from unseen.errors import ConfigError, did_you_mean
 from unseen.events import Events
 from unseen.events.atomic import write_json, write_whole
 from unseen.progress import Display
-from unseen.report import ReportInputs, verdict, write_report
+from unseen.report import ReportInputs, summary_figure, write_report
 from unseen.search import KernelTest, Null, SearchResult
 from unseen.seeds import small_seed
 from unseen.sources import check_config, files_hash, load_pools, simulated, simulation_config
@@ -201,8 +201,14 @@ def search_stage(run: RunContext) -> None:
         beside = _search(run, z, other, config.n_toys_beside)[1]
         test, result, null = _search(run, z, config.normalisation, config.n_toys)
         test.save(folder / "test.npz")
+        combined, null_combined = null.combined(np.array(result.t))
         write_arrays(
-            folder / "null.npz", t=null.t, f_reference=test.score(z["reference"]), f_data=test.score(z["data"])
+            folder / "null.npz",
+            t=null.t,
+            combined=combined,
+            null_combined=null_combined,
+            f_reference=test.score(z["reference"]),
+            f_data=test.score(z["data"]),
         )
         write_json(folder / RESULT, json.loads(result.to_json()))
         write_json(folder / "beside.json", json.loads(beside.to_json()))
@@ -249,16 +255,17 @@ def result_content(run: RunContext) -> dict[str, Any]:
 
 
 def report_stage(run: RunContext) -> None:
-    """Write the page; the verdict goes to the terminal too."""
+    """Write the page, and its summary as one picture."""
 
     def work(folder: Path) -> None:
-        write_report(report_inputs(run), folder / "report.html")
+        inputs = report_inputs(run)
+        write_report(inputs, folder / "report.html")
+        summary_figure(inputs, folder / "summary.png")
 
-    run.stage("report", {"name": run.config.name}, work, ("report.html",))
+    run.stage("report", {"name": run.config.name}, work, ("report.html", "summary.png"))
     page = run.out / "report.html"
     with write_whole(page) as temporary:
         shutil.copyfile(run.out / "report" / "report.html", temporary)
-    run.display.say(f"\n{verdict(result_content(run))}\n\npage: {page}")
 
 
 def report_inputs(run: RunContext) -> ReportInputs:
@@ -273,6 +280,8 @@ def report_inputs(run: RunContext) -> ReportInputs:
         title=run.config.name,
         result=result_content(run),
         null_t=arrays["t"],
+        null_combined=arrays["null_combined"],
+        combined=float(arrays["combined"]),
         z_reference=z["reference"],
         z_data=z["data"],
         reference=reference,

@@ -143,7 +143,9 @@ def load_pools(config: Config, folder: Path) -> tuple[Events, dict[str, Events]]
     if train is None:
         deal["train"] = _by_label(config, needed.train)
     pools = draw_pools(test, deal, config.seed)
-    training = pools.pop("train") if train is None else take_training(train, _by_label(config, needed.train), config.seed)
+    training = (
+        pools.pop("train") if train is None else take_training(train, _by_label(config, needed.train), config.seed)
+    )
     if config.data.file is not None:
         pools["data"] = read(config.data.file, schema=config.schema_, select=config.select)
     assert_disjoint({"train": training, **pools})

@@ -104,13 +104,20 @@ class Null:
         positive = np.maximum(self.t, 0.0)
         return gamma_log_p(t, positive.mean(axis=0), positive.var(axis=0, ddof=1))
 
-    def p_value(self, t: Floats) -> PValue:
-        """Return the global p-value of observed t (n_widths,)."""
+    def combined(self, t: Floats) -> tuple[float, Floats]:
+        """Return the combined statistic of observed t (n_widths,) and of the toys; larger is more anomalous.
+
+        With one width it is t itself.
+        """
         samples = np.concatenate([t[None], self.t])
         if samples.shape[1] == 1:
-            return empirical_p(float(t[0]), self.t[:, 0])
+            return float(t[0]), self.t[:, 0]
         combined = COMBINATIONS[self.combination](_log_p_against_others(samples))
-        return empirical_p(float(combined[0]), combined[1:])
+        return float(combined[0]), combined[1:]
+
+    def p_value(self, t: Floats) -> PValue:
+        """Return the global p-value of observed t (n_widths,)."""
+        return empirical_p(*self.combined(t))
 
 
 def _log_p_against_others(t: Floats) -> Floats:
