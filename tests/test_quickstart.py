@@ -59,7 +59,7 @@ def test_null_repetitions_of_the_quickstart_give_uniform_p_values(quickstart: Pa
     for seed in range(REPETITIONS):
         parts = np.split(rng.permutation(z), np.cumsum([800, 5000, 1500, rng.poisson(500)]))
         settings, reference, toys, data = parts[:4]
-        test = unseen.KernelTest(seed=seed).fit(reference, expected=500, settings=settings)
+        test = unseen.KernelTest(n_centers=300, seed=seed).fit(reference, expected=500, settings=settings)
         test.calibrate(toys, n_toys=TOYS, seed=seed)
         p_values.append(test.search(data).p_value - rng.uniform(0, 1 / (TOYS + 1)))
     assert stats.kstest(p_values, "uniform").pvalue > 1e-3, sorted(p_values)
