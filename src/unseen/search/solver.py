@@ -19,7 +19,7 @@ from unseen.search.precondition import Preconditioner
 
 __all__ = ["Solution", "minimise"]
 
-TOLERANCE = 1e-6  # on sqrt(g' H0^-1 g): the error on t is about this times 2 sqrt(t)
+TOLERANCE = 1e-6  # on the decrement sqrt(g' H^-1 g): the error on t is about this times 2 sqrt(t)
 MAX_PASSES = 300
 MEMORY = 20  # correction pairs kept for each fit
 SHRINK = 0.75  # drop finished fits from the batch when fewer than this fraction is left
@@ -66,8 +66,9 @@ def minimise(
     stuck = torch.zeros_like(converged)
     passes = 0
     while passes < max_passes:
-        h0_g = state.start.solve(state.g)
-        arrived = (state.g * h0_g).sum(0).clamp(min=0.0).sqrt() <= tolerance
+        p = -_inverse_hessian_times(state.g, state.pairs, state.start)
+        decrement = -(state.g * p).sum(0)  # below zero: rounding has spoilt the direction, which is no arrival
+        arrived = (decrement >= 0.0) & (decrement <= tolerance**2)
         new = arrived & ~converged[state.columns]
         at = state.columns[new]
         b[:, at], f[:, at], converged[at] = state.b[:, new], state.f[:, new], True
@@ -76,8 +77,9 @@ def minimise(
             break
         if int(moving.sum()) < SHRINK * len(moving):
             state.keep(moving)
+            p = p[:, moving]
         passes += 1
-        stuck[state.columns] |= _advance(state, h0_g) == 0.0
+        stuck[state.columns] |= _advance(state, p) == 0.0
     for i in (~converged).nonzero()[:, 0].tolist():
         one = torch.tensor([i])
         b[:, one], f[:, one], ok = damped_newton(batch.pick(one), b[:, one], tolerance)
@@ -85,9 +87,8 @@ def minimise(
     return Solution(b, f, converged, passes)
 
 
-def _advance(state: _State, h0_g: Tensor) -> Tensor:
-    """Take one quasi-Newton step with every fit and return its length (T,): 0 where none lowers the loss."""
-    p = -(_inverse_hessian_times(state.g, state.pairs, state.start) if state.pairs else h0_g)
+def _advance(state: _State, p: Tensor) -> Tensor:
+    """Step along the quasi-Newton directions p (r, T) and return the steps (T,): 0 where none lowers the loss."""
     fp = state.batch.phi.project(p)
     step = line_search(state.batch, state.b, state.f, p, fp)
     state.b, state.f = state.b + step * p, state.f + step * fp
