@@ -73,6 +73,7 @@ class Null:
     toys tie. They only weigh the widths against each other: the global p-value ranks the combined statistic among the
     toys, so it stays valid where the gamma is a poor fit. For that ranking data and toys are treated alike: each is
     judged by the moments of all the others, the data included, so under the null every rank is equally likely.
+    `n_data` is N_D of every toy, or None where it is thrown.
     Negative t (at tiny penalties an event beyond the data can drive t far below zero) count as zero in the moments.
     """
 
@@ -82,6 +83,7 @@ class Null:
     calibration: str = "toys"
     reference: str = "redrawn"
     n_pool: int = 0
+    n_data: int | None = None
 
     def __post_init__(self) -> None:
         check_name("combination", self.combination, COMBINATIONS)
