@@ -9,21 +9,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial.distance import pdist
 from torch import Tensor
 
 from unseen.errors import ConfigError, MemoryBudgetError, NotEnoughEventsError
 from unseen.search.validate import Floats, check_positive
 
-__all__ = ["AUTO_PERCENTILES", "FeatureMap", "Features", "Scale", "choose_widths", "gaussian_kernel", "make_map"]
+__all__ = [
+    "AUTO_PERCENTILES",
+    "FeatureMap",
+    "Features",
+    "Scale",
+    "Widths",
+    "choose_widths",
+    "gaussian_kernel",
+    "make_map",
+    "parse_widths",
+]
 
 AUTO_PERCENTILES = (1, 10, 25, 50, 75, 90, 99)
 PAIRED_EVENTS = 2000  # events whose pairwise distances fix the automatic widths
 ROWS_PER_BLOCK = 4096
 BYTES = 8
+Widths = str | float | Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -52,32 +65,39 @@ class Scale:
         return np.ascontiguousarray((x - self.mean) / self.std)
 
 
-def choose_widths(widths: str | float | Sequence[float], z: Floats, rng: np.random.Generator) -> tuple[float, ...]:
-    """Return kernel widths: as given, or percentiles of the pairwise distances of the settings events `z` (n, d)."""
+def parse_widths(widths: Widths) -> str | tuple[float, ...]:
+    """Return "auto" or the widths asked for as floats; raise ConfigError for anything else."""
     if isinstance(widths, str):
         if widths != "auto":
             raise ConfigError(f"widths is '{widths}'; expected 'auto', a number or a list of numbers")
-        return _percentile_widths(z, rng)
-    values = [widths] if isinstance(widths, int | float) else list(widths)
+        return widths
+    values = [widths] if np.ndim(widths) == 0 else list(cast(Sequence[float], widths))
     if not values:
         raise ConfigError("widths is empty; give at least one, or 'auto'")
     return tuple(check_positive("widths", value) for value in values)
+
+
+def choose_widths(widths: Widths, z: Floats, rng: np.random.Generator) -> tuple[float, ...]:
+    """Return kernel widths: as given, or percentiles of the pairwise distances of the settings events `z` (n, d)."""
+    values = parse_widths(widths)
+    return _percentile_widths(z, rng) if isinstance(values, str) else values
 
 
 def _percentile_widths(z: Floats, rng: np.random.Generator) -> tuple[float, ...]:
     """Return the AUTO_PERCENTILES of the pairwise distances that are not zero."""
     if len(z) > PAIRED_EVENTS:
         z = z[rng.choice(len(z), PAIRED_EVENTS, replace=False)]
-    upper = np.triu_indices(len(z), k=1)
-    distances = np.sqrt(_squared_distances(torch.from_numpy(z), torch.from_numpy(z)).numpy()[upper])
-    distances = distances[distances > 1e-9]
+    distances = pdist(z)  # exactly zero for equal events
+    distances = distances[distances > 0.0]
     if len(distances) == 0:
         raise NotEnoughEventsError(f"{len(z)} settings events have no two distinct values; no width can be chosen")
     return tuple(float(v) for v in np.percentile(distances, AUTO_PERCENTILES))
 
 
 def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """Return |x_i - y_j|^2 (n, m)."""
+    """Return |x_i - y_j|^2 (n, m), from products of offsets from the mean of y: features far from zero cancel."""
+    origin = y.mean(0)
+    x, y = x - origin, y - origin
     product = torch.addmm(x.square().sum(1, keepdim=True), x, y.T, alpha=-2.0)
     return product.add_(y.square().sum(1)).clamp_(min=0.0)
 

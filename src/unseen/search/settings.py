@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from unseen.errors import NotEnoughEventsError
-from unseen.search.features import FeatureMap, Scale, choose_widths, make_map
+from unseen.search.features import FeatureMap, Scale, Widths, choose_widths, make_map
 from unseen.search.validate import Floats
 
 __all__ = ["Settings", "freeze", "set_apart"]
@@ -52,7 +51,7 @@ def set_apart(
 def freeze(
     events: Floats,
     weights: Floats,
-    widths: str | float | Sequence[float],
+    widths: Widths,
     n_centers: int,
     penalty: float,
     cut: float,
