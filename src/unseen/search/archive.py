@@ -14,22 +14,23 @@ from numpy.typing import NDArray
 from unseen.errors import CorruptFileError, MissingFileError
 from unseen.search.calibration import Null
 from unseen.search.features import FeatureMap, Scale
+from unseen.search.fitted import Fitted
 from unseen.search.result import Statistic
 from unseen.search.settings import Settings
 
 __all__ = [
     "Arrays",
+    "pack_fitted",
     "pack_last",
     "pack_null",
-    "pack_settings",
     "read",
+    "unpack_fitted",
     "unpack_last",
     "unpack_null",
-    "unpack_settings",
     "write",
 ]
 
-VERSION = 1
+VERSION = 2
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -52,32 +53,48 @@ def read(path: Path) -> tuple[Arrays, dict[str, Any]]:
         header = json.loads(arrays.pop("header").tobytes().decode())
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise CorruptFileError(f"{path} is not a saved test: {error}") from error
-    if header.get("version") != VERSION:
-        raise CorruptFileError(f"{path} has format version {header.get('version')}; this version reads {VERSION}")
+    version = header.get("version") if isinstance(header, dict) else None
+    if version != VERSION:
+        raise CorruptFileError(f"{path} has format version {version}; this version reads {VERSION}")
     return arrays, header
 
 
-def pack_settings(settings: Settings) -> tuple[Arrays, dict[str, Any]]:
-    """Return the arrays and header of frozen settings."""
-    arrays: Arrays = {"mean": settings.scale.mean, "std": settings.scale.std, "centers": settings.centers}
+def pack_fitted(fitted: Fitted) -> tuple[Arrays, dict[str, Any]]:
+    """Return the arrays and header of the reference side of a test."""
+    settings = fitted.settings
+    arrays: Arrays = {name: getattr(fitted, name) for name in ("z", "weights", "keys", "settings_keys")}
+    arrays |= {"mean": settings.scale.mean, "std": settings.scale.std, "centers": settings.centers}
     arrays |= {f"projection_{k}": m.projection.numpy() for k, m in enumerate(settings.maps)}
-    header = {"widths": settings.widths, "n_settings": settings.n_settings, "constant": settings.scale.constant}
-    return arrays, header
+    return arrays, {
+        "widths": settings.widths,
+        "n_settings": settings.n_settings,
+        "constant": settings.scale.constant,
+        "expected": fitted.expected,
+        "from_reference": fitted.from_reference,
+    }
 
 
-def unpack_settings(arrays: Arrays, header: dict[str, Any]) -> Settings:
-    """Return the settings that `pack_settings` packed."""
+def unpack_fitted(arrays: Arrays, header: dict[str, Any], **options: Any) -> Fitted:
+    """Return the reference side that `pack_fitted` packed; `options` are its normalisation, penalty and budget."""
     centers = torch.from_numpy(arrays["centers"])
     widths = tuple(float(v) for v in header["widths"])
     maps = tuple(FeatureMap(centers, s, torch.from_numpy(arrays[f"projection_{k}"])) for k, s in enumerate(widths))
-    return Settings(Scale(arrays["mean"], arrays["std"], header["constant"]), widths, maps, header["n_settings"])
+    scale = Scale(arrays["mean"], arrays["std"], header["constant"])
+    parts: dict[str, Any] = {name: arrays[name] for name in ("z", "weights", "keys", "settings_keys")}
+    return Fitted(
+        settings=Settings(scale, widths, maps, header["n_settings"]),
+        expected=header["expected"],
+        from_reference=header["from_reference"],
+        **parts,
+        **options,
+    )
 
 
 def pack_null(null: Null | None) -> tuple[Arrays, dict[str, Any] | None]:
     """Return the arrays and header of a null, if there is one."""
     if null is None:
         return {}, None
-    names = ("mode", "combination", "calibration", "reference", "n_pool")
+    names = ("mode", "combination", "calibration", "reference", "n_pool", "n_data")
     return {"null_t": null.t}, {name: getattr(null, name) for name in names}
 
 

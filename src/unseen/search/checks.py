@@ -9,9 +9,9 @@ from scipy.spatial import cKDTree
 
 from unseen.search.calibration import Null
 from unseen.search.settings import Settings
-from unseen.search.validate import Floats
+from unseen.search.validate import Floats, Keys, repeats
 
-__all__ = ["observed_checks", "settings_checks"]
+__all__ = ["observed_checks", "repeat_checks", "settings_checks"]
 
 REFERENCE_SAMPLE = 20_000  # reference events that say how far from a centre is usual
 
@@ -46,4 +46,16 @@ def observed_checks(settings: Settings, reference: Floats, data: Floats, expecte
         "n_pool": null.n_pool,
         "pool_overlap": expected / drawn_from,
         "unconverged_toys": 0,
+    }
+
+
+def repeat_checks(reference: Keys, pool: Keys) -> dict[str, Any]:
+    """Return the fractions of reference and pool events that occur more than once in their sample.
+
+    Coarse features repeat by themselves. Copied events (a bootstrap, oversampling) are a fault that cannot be told from
+    that: a toy may hold one copy as data and one as reference, which data never do, so that p is wrong.
+    """
+    return {
+        "repeated_reference": repeats(reference[0]) / reference.shape[1],
+        "repeated_pool": repeats(pool[0]) / pool.shape[1],
     }

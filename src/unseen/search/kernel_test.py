@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from torch import Tensor
 
-from unseen.errors import ConfigError, NotFittedError, WeightError
+from unseen.errors import ConfigError, CorruptFileError, NotFittedError
 from unseen.search import archive
 from unseen.search.calibration import CALIBRATIONS, MIN_TOYS, Null
-from unseen.search.checks import observed_checks, settings_checks
+from unseen.search.checks import observed_checks, repeat_checks, settings_checks
 from unseen.search.combine import COMBINATIONS
-from unseen.search.features import Features
-from unseen.search.precondition import Shared
+from unseen.search.features import Widths, parse_widths
+from unseen.search.fitted import Fitted, split_reference
 from unseen.search.refit import toy_statistics
 from unseen.search.result import SearchResult, Statistic
-from unseen.search.settings import Settings, freeze, set_apart
-from unseen.search.statistic import (
-    NORMALISATIONS,
-    STATISTICS,
-    Fit,
-    chord_factor,
-    fit_batch,
-    make_batch,
-    require_convergence,
-)
+from unseen.search.settings import freeze
+from unseen.search.statistic import NORMALISATIONS, STATISTICS
 from unseen.search.toys import REFERENCES, plan_toys
 from unseen.search.validate import (
     Floats,
     Keys,
     as_events,
-    as_weights,
+    check_count,
     check_disjoint,
     check_name,
     check_positive,
@@ -46,24 +36,6 @@ from unseen.search.validate import (
 __all__ = ["KernelTest"]
 
 GIB = 2.0**30
-Widths = str | float | Sequence[float]
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """The reference side of a test: settings, reference in standardised units, weights that sum to `expected`."""
-
-    settings: Settings
-    z: Floats
-    weights: Floats
-    expected: float
-    keys: Keys
-    from_reference: bool
-
-    @property
-    def uniform(self) -> bool:
-        """True when all events weigh the same, to rounding."""
-        return bool(np.ptp(self.weights) <= 1e-9 * self.weights.max())
 
 
 class KernelTest:
@@ -73,7 +45,9 @@ class KernelTest:
     number or a sequence (standardised units); `n_centers` Nystrom centres; `penalty` lambda; `normalisation` "known"
     (the expected yield is exact) or "free" (shape only); `statistic` "converged" or "one_step"; `combination` of the
     widths; `standardise` False to use the features as they are; `cut`: kernel directions with eigenvalues below
-    cut * lambda * M are dropped; `memory_budget` in GiB for kernel features, which changes speed and not results.
+    cut * lambda * M are dropped; `memory_budget` in GiB up to which the kernel features of a set of events are held,
+    and beyond which they are recomputed in blocks. It is no bound on all memory: a batch of toys needs more. At narrow
+    widths it also decides where the solver starts: t is then the same to its tolerance, not to the last bit.
     """
 
     def __init__(
@@ -90,17 +64,11 @@ class KernelTest:
         cut: float = 1e-4,
         memory_budget: float = 4.0,
     ) -> None:
-        if isinstance(n_centers, bool) or int(n_centers) != n_centers or n_centers < 1:
-            raise ConfigError(f"n_centers is {n_centers!r}; expected an integer of at least 1")
-        if int(seed) != seed or seed < 0:
-            raise ConfigError(f"seed is {seed!r}; expected an integer of at least 0")
-        if isinstance(widths, str) and widths != "auto":
-            raise ConfigError(f"widths is '{widths}'; expected 'auto', a number or a list of numbers")
-        self.widths: Widths = widths if isinstance(widths, str | int | float) else tuple(map(float, widths))
-        self.n_centers = int(n_centers)
+        self.widths: Widths = parse_widths(widths)
+        self.n_centers = check_count("n_centers", n_centers, 1)
         self.penalty = check_positive("penalty", penalty)
         self.normalisation = check_name("normalisation", normalisation, NORMALISATIONS)
-        self.seed = int(seed)
+        self.seed = check_count("seed", seed, 0)
         self.mode = check_name("statistic", statistic, STATISTICS)
         self.combination = check_name("combination", combination, COMBINATIONS)
         self.standardise = bool(standardise)
@@ -111,7 +79,6 @@ class KernelTest:
         self._pool_keys: Keys | None = None
         self._last: Statistic | None = None
         self._best = 0
-        self._reference_cache: dict[int, tuple[Features, Tensor]] = {}
 
     def fit(
         self,
@@ -129,33 +96,29 @@ class KernelTest:
         """
         if ratio is not None:
             raise ConfigError("ratio (profiled nuisance parameters) is not supported by this version; pass None")
-        x = as_events("reference", reference)
-        w = as_weights("weights", weights, len(x))
-        total = float(w.sum()) if expected is None else check_positive("expected", expected)
         rng = np.random.default_rng([self.seed])
-        if settings is None:
-            apart, apart_w, x, w = set_apart(x, w, self.n_centers, rng)
-        else:
-            apart = as_events("settings", settings, x.shape[1])
-            apart_w = np.ones(len(apart))
-        keys = row_keys(x)
-        if settings is not None:
-            check_disjoint("settings", row_keys(apart), "the reference", keys)
-        if w.sum() <= 0:
-            raise WeightError("the reference weights left after setting events apart sum to zero")
+        split = split_reference(reference, weights, expected, settings, self.n_centers, rng)
+        apart, apart_w = split.settings, split.settings_weights
         frozen = freeze(apart, apart_w, self.widths, self.n_centers, self.penalty, self.cut, self.standardise, rng)
-        weights_n = w * (total / w.sum())
-        self._fitted = Fitted(frozen, frozen.scale(x), weights_n, total, keys, settings is None)
+        self._fitted = Fitted(
+            settings=frozen,
+            z=frozen.scale(split.reference),
+            weights=split.weights,
+            expected=split.expected,
+            keys=row_keys(split.reference),
+            settings_keys=row_keys(apart),
+            from_reference=split.from_reference,
+            **self._fit_options(),
+        )
         self._null, self._pool_keys, self._last = None, None, None
-        self._reference_cache = {}
         return self
 
     def statistic(self, data: ArrayLike, mode: str | None = None) -> Statistic:
         """Return t and f of `data` (n, d) at every width; `mode` is the test's own statistic unless given."""
         fitted = self._need_fit()
         mode = self.mode if mode is None else check_name("statistic", mode, STATISTICS)
-        z = fitted.settings.scale(as_events("data", data, fitted.z.shape[1]))
-        fits = [self._fit_data(k, z, mode) for k in range(len(fitted.settings.widths))]
+        z = fitted.standardise("data", data)
+        fits = [fitted.fit(k, z, mode) for k in range(len(fitted.settings.widths))]
         return Statistic(
             t=np.array([float(fit.t) for fit in fits]),
             f=np.stack([fit.f[len(fitted.z) :, 0].numpy() for fit in fits]),
@@ -186,11 +149,11 @@ class KernelTest:
         name = "toys" if method == "auto" else check_name("calibration", method, CALIBRATIONS)
         x = as_events("pool", pool, fitted.z.shape[1])
         keys = row_keys(x)
-        check_disjoint("pool", keys, "the reference", fitted.keys)
-        if n_toys < MIN_TOYS:
-            raise ConfigError(f"n_toys is {n_toys}; a null needs at least {MIN_TOYS}")
+        fitted.check_new("pool", keys)
+        n_toys, seed = check_count("n_toys", n_toys, MIN_TOYS), check_count("seed", seed, 0)
+        n_data = None if n_data is None else check_count("n_data", n_data, 1)
         reference = self._reference_option(reference)
-        plan = plan_toys(int(n_toys), fitted.expected, len(fitted.z), len(x), reference, int(seed), n_data)
+        plan = plan_toys(n_toys, fitted.expected, len(fitted.z), len(x), reference, seed, n_data)
         z = fitted.settings.scale(x)
         n_widths = len(fitted.settings.widths)
         t = np.empty((plan.n_toys, n_widths))
@@ -203,10 +166,10 @@ class KernelTest:
                 progress(done, plan.n_toys * n_widths)
 
         for k in range(n_widths):
-            phi, factor = self._reference_features(k)
+            phi, factor = fitted.reference_features(k)
             t[:, k] = toy_statistics(
                 plan,
-                phi.join(self._features(k, z)),
+                phi.join(fitted.features(k, z)),
                 torch.from_numpy(fitted.weights),
                 factor,
                 mode=self.mode,
@@ -214,25 +177,31 @@ class KernelTest:
                 penalty=self.penalty,
                 tick=tick,
             )
-        self._null = Null(t, self.mode, self.combination, name, reference, len(x))
-        self._pool_keys = np.unique(keys)
+        self._null = Null(t, self.mode, self.combination, name, reference, len(x), n_data)
+        self._pool_keys = keys
         return self._null
 
     def search(self, data: ArrayLike) -> SearchResult:
-        """Return the calibrated result for `data` (n, d)."""
+        """Return the calibrated result for `data` (n, d); ConfigError if the toys fix N_D and the data have another."""
         fitted, null = self._need_fit(), self._null
         if null is None or self._pool_keys is None:
             raise NotFittedError("search needs a null distribution; call calibrate(pool) first")
         x = as_events("data", data, fitted.z.shape[1])
         keys = row_keys(x)
-        check_disjoint("data", keys, "the reference", fitted.keys)
+        fitted.check_new("data", keys)
         check_disjoint("data", keys, "the pool", self._pool_keys)
+        if null.n_data not in (None, len(x)):
+            raise ConfigError(
+                f"all toys have {null.n_data} data events (n_data of calibrate), the data have {len(x)}: "
+                f"calibrate with n_data={len(x)}, or without it"
+            )
         observed = self.statistic(x, mode=null.mode)
         p = null.p_value(observed.t)
         log_p = null.log_p_per_width(observed.t)
         self._last, self._best = observed, int(np.argmin(log_p))
         checks = settings_checks(fitted.settings, fitted.from_reference, self.n_centers)
         checks |= observed_checks(fitted.settings, fitted.z, fitted.settings.scale(x), fitted.expected, null)
+        checks |= repeat_checks(fitted.keys, self._pool_keys)
         return SearchResult(
             p_value=p.p,
             z=p.z,
@@ -267,43 +236,34 @@ class KernelTest:
         k = self._best if width is None else int(width)
         if not 0 <= k < len(fitted.settings.widths):
             raise ConfigError(f"width is {width}; the test has widths 0 to {len(fitted.settings.widths) - 1}")
-        z = fitted.settings.scale(as_events("x", x, fitted.z.shape[1]))
         b = torch.from_numpy(self._last.coefficients[k])
-        f: Floats = self._features(k, z).project(b[:, None])[:, 0].numpy()
+        f: Floats = fitted.features(k, fitted.standardise("x", x)).project(b[:, None])[:, 0].numpy()
         return f
 
     def save(self, path: str | Path) -> None:
         """Write the whole test (settings, reference, null, last fit) as one .npz without pickled objects."""
         fitted = self._need_fit()
-        arrays, settings = archive.pack_settings(fitted.settings)
+        arrays, header = archive.pack_fitted(fitted)
         null_arrays, null = archive.pack_null(self._null)
         last_arrays, last = archive.pack_last(self._last)
-        arrays |= {"z": fitted.z, "weights": fitted.weights, "keys": fitted.keys, **null_arrays, **last_arrays}
+        arrays |= null_arrays | last_arrays
         if self._pool_keys is not None:
             arrays["pool_keys"] = self._pool_keys
-        header = {
-            "options": self.options,
-            "settings": settings,
-            "expected": fitted.expected,
-            "from_reference": fitted.from_reference,
-            "null": null,
-            "last": last,
-            "best": self._best,
-        }
+        header |= {"options": self.options, "null": null, "last": last, "best": self._best}
         archive.write(Path(path), arrays, header)
 
     @classmethod
     def load(cls, path: str | Path) -> KernelTest:
         """Return a test that `save` wrote; it scores and searches as the saved one did."""
         arrays, header = archive.read(Path(path))
-        test = cls(**header["options"])
-        settings = archive.unpack_settings(arrays, header["settings"])
-        test._fitted = Fitted(
-            settings, arrays["z"], arrays["weights"], header["expected"], arrays["keys"], header["from_reference"]
-        )
-        test._null = archive.unpack_null(arrays, header["null"])
-        test._last = archive.unpack_last(arrays, header["last"], settings.widths)
-        test._pool_keys, test._best = arrays.get("pool_keys"), header["best"]
+        try:
+            test = cls(**header["options"])
+            test._fitted = fitted = archive.unpack_fitted(arrays, header, **test._fit_options())
+            test._null = archive.unpack_null(arrays, header["null"])
+            test._last = archive.unpack_last(arrays, header["last"], fitted.settings.widths)
+            test._pool_keys, test._best = arrays.get("pool_keys"), header["best"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptFileError(f"{path} is not a saved test: {error!r}") from error
         return test
 
     @property
@@ -311,6 +271,10 @@ class KernelTest:
         """The constructor's arguments."""
         names = ("widths", "n_centers", "penalty", "normalisation", "seed", "combination", "standardise", "cut")
         return {name: getattr(self, name) for name in (*names, "memory_budget")} | {"statistic": self.mode}
+
+    def _fit_options(self) -> dict[str, Any]:
+        """Return how the reference side fits."""
+        return {"normalisation": self.normalisation, "penalty": self.penalty, "budget": self.memory_budget * GIB}
 
     def _need_fit(self) -> Fitted:
         if self._fitted is None:
@@ -328,35 +292,3 @@ class KernelTest:
                 "unweight the reference"
             )
         return reference
-
-    def _features(self, k: int, z: Floats) -> Features:
-        """Return the features of standardised events at width k."""
-        free = self.normalisation == "free"
-        return Features(self._need_fit().settings.maps[k], z, intercept=free, budget=self.memory_budget * GIB)
-
-    def _reference_features(self, k: int) -> tuple[Features, Tensor]:
-        """Return the reference's features and the factor of H0 at width k, kept while they fit in the budget."""
-        if k in self._reference_cache:
-            return self._reference_cache[k]
-        fitted = self._need_fit()
-        phi = self._features(k, fitted.z)
-        weights = torch.from_numpy(fitted.weights)
-        factor = chord_factor(phi, weights, len(fitted.z) + fitted.expected, self.penalty)
-        held = sum(8.0 * len(p) * p.rank for p, _ in self._reference_cache.values())
-        if held + 8.0 * len(phi) * phi.rank <= 0.5 * self.memory_budget * GIB:
-            self._reference_cache[k] = (phi, factor)
-        return phi, factor
-
-    def _fit_data(self, k: int, z: Floats, mode: str) -> Fit:
-        """Return the fit of one data set at width k."""
-        fitted = self._need_fit()
-        phi, factor = self._reference_features(k)
-        n = len(fitted.z)
-        reference = torch.zeros(n + len(z), 1, dtype=torch.float64)
-        data = torch.zeros_like(reference)
-        reference[:n, 0] = torch.from_numpy(fitted.weights)
-        data[n:] = 1.0
-        batch = make_batch(phi.join(self._features(k, z)), reference, data, self.normalisation, self.penalty)
-        fit = fit_batch(batch, Shared(factor), mode, polish=True)
-        require_convergence(fit, f"the data at width {fitted.settings.widths[k]:.4g}")
-        return fit

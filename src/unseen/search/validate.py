@@ -20,21 +20,35 @@ from unseen.errors import (
     did_you_mean,
 )
 
-__all__ = ["as_events", "as_weights", "check_disjoint", "check_name", "check_positive", "match", "row_keys"]
+__all__ = [
+    "as_events",
+    "as_weights",
+    "check_count",
+    "check_disjoint",
+    "check_name",
+    "check_positive",
+    "match",
+    "repeats",
+    "row_keys",
+]
 
 Floats = NDArray[np.float64]
 Keys = NDArray[np.uint64]
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(29)
+SIGMAS = 5.0  # above the chance matches that are expected; slack: single precision may see a few where none is
 
 
 def as_events(name: str, x: ArrayLike, n_features: int | None = None) -> Floats:
     """Return `x` as finite float64 (n, d); one-dimensional input counts as (n, 1).
 
-    Raises ShapeError (not (n, d), or another d than `n_features`), NonFiniteError, NotEnoughEventsError (n = 0).
+    Masked values count as missing. Raises ShapeError (not (n, d), or another d than `n_features`), NonFiniteError,
+    NotEnoughEventsError (n = 0).
     """
     try:
+        if isinstance(x, np.ma.MaskedArray):
+            x = np.ma.filled(x.astype(np.float64), np.nan)
         events = np.array(x, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
         raise ShapeError(f"{name} is not a rectangular array of numbers: {error}") from error
@@ -90,6 +104,18 @@ def check_positive(name: str, value: Any) -> float:
     return number
 
 
+def check_count(name: str, value: Any, smallest: int) -> int:
+    """Return `value` as an int of at least `smallest`, else raise ConfigError."""
+    try:
+        number = int(value)
+        valid = not isinstance(value, bool) and number == value and number >= smallest
+    except (TypeError, ValueError, OverflowError):
+        valid = False
+    if not valid:
+        raise ConfigError(f"{name} is {value!r}; expected an integer of at least {smallest}")
+    return number
+
+
 def check_name(what: str, name: str, known: Iterable[str]) -> str:
     """Return `name` if it is among `known`, else raise UnknownNameError with the closest one."""
     options = list(known)
@@ -99,7 +125,16 @@ def check_name(what: str, name: str, known: Iterable[str]) -> str:
 
 
 def row_keys(x: Floats) -> Keys:
-    """Return one 64-bit hash for each row: equal rows, equal keys."""
+    """Return two 64-bit hashes of each row (2, n), of its values and of these in single precision.
+
+    Equal rows have equal keys; the second ones find events again that one sample holds as float32.
+    """
+    with np.errstate(over="ignore"):
+        return np.stack([_hash(x), _hash(x.astype(np.float32).astype(np.float64))])
+
+
+def _hash(x: Floats) -> Keys:
+    """Return one 64-bit hash for each row."""
     bits = (np.ascontiguousarray(x) + 0.0).view(np.uint64)  # + 0.0 makes -0.0 and 0.0 one value
     keys = np.full(len(x), _MIX, dtype=np.uint64)
     for column in bits.T:
@@ -112,29 +147,30 @@ def row_keys(x: Floats) -> Keys:
 
 
 def match(keys: Keys, among: Keys) -> int:
-    """Return how many `keys` occur in `among`."""
+    """Return how many `keys` (n,) occur in `among` (m,)."""
     return int(np.isin(keys, among).sum())
 
 
-def _repeats(keys: Keys) -> int:
-    """Return how many keys occur more than once."""
+def repeats(keys: Keys) -> int:
+    """Return how many `keys` (n,) occur more than once."""
     _, counts = np.unique(keys, return_counts=True)
     return int(counts[counts > 1].sum())
 
 
-def check_disjoint(name: str, keys: Keys, other_name: str, other: Keys) -> int:
-    """Raise OverlapError if the two sets share more events than repeated values explain; return the number shared.
+def check_disjoint(name: str, keys: Keys, other_name: str, other: Keys) -> None:
+    """Raise OverlapError if two samples, given by `row_keys`, share more events than repeated values explain.
 
-    Coarse features (float32 in one dimension, integers) repeat by chance: the rate of repeats inside each set says how
-    many chance matches to expect between them. Features without repeats may share none.
+    Coarse features (float32 in one dimension, integers) repeat by chance: the rate of repeats inside each sample says
+    how many chance matches to expect between them. Features without repeats may share none.
     """
-    shared = match(keys, other)
-    if shared == 0:
-        return 0
-    by_chance = max(_repeats(other) / len(other) * len(keys), _repeats(keys) / len(keys) * len(other))
-    if shared > by_chance + 5.0 * np.sqrt(by_chance):
-        raise OverlapError(
-            f"{shared} of {len(keys)} events of {name} are also in {other_name}; they must be disjoint: "
-            "split the simulation before handing it in"
-        )
-    return shared
+    for (mine, theirs), slack in zip(zip(keys, other, strict=True), (0.0, 1.0), strict=True):
+        shared = match(mine, theirs)
+        if shared == 0:
+            continue
+        n, m = len(mine), len(theirs)
+        by_chance = max(repeats(theirs) / m * n, repeats(mine) / n * m)
+        if shared > by_chance + SIGMAS * np.sqrt(by_chance + slack):
+            raise OverlapError(
+                f"{shared} of {n} events of {name} are also in {other_name}; they must be disjoint: "
+                "split the simulation before handing it in"
+            )
