@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -81,9 +82,49 @@ def test_sample_json_is_checked(tmp_path: Path, w_events: Events) -> None:
     (tmp_path / "sample.json").write_text(json.dumps(content))
     with pytest.raises(CorruptFileError, match="content hash"):
         Sample.open(tmp_path)
-    (tmp_path / "sample.json").write_text("{")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format_version": 99}, "format 99"),
+        ({"provenance": None}, "damaged"),
+        ({"shards": [{"file": "x"}]}, "damaged"),
+        ({"shards": []}, "content hash"),
+    ],
+)
+def test_a_damaged_description_is_named(
+    tmp_path: Path, w_events: Events, change: dict[str, object], message: str
+) -> None:
+    Sample.write(tmp_path, w_events)
+    path = tmp_path / "sample.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(CorruptFileError, match=message):
+        Sample.open(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe\x00", b""])
+def test_bytes_that_are_no_description_are_named(tmp_path: Path, w_events: Events, content: bytes) -> None:
+    Sample.write(tmp_path, w_events)
+    (tmp_path / "sample.json").write_bytes(content)
     with pytest.raises(CorruptFileError, match="damaged"):
         Sample.open(tmp_path)
+    (tmp_path / "shard-00000.json").write_bytes(content)
+    assert valid_shard(tmp_path / "shard-00000.h5") is None
+
+
+def test_a_shard_on_a_full_disk(tmp_path: Path, w_events: Events) -> None:
+    """HDF5 itself meets the full device, in the middle of the file."""
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full, a Linux device that is always full")
+    temporary = tmp_path / f".a.h5.{os.getpid()}.part"
+    temporary.symlink_to("/dev/full")
+    with pytest.raises(DiskSpaceError, match=r"a\.h5"):
+        write_shard(tmp_path / "a.h5", w_events)
+    assert list(tmp_path.iterdir()) == []
+    assert Path("/dev/full").exists()
+    write_shard(tmp_path / "a.h5", w_events)
+    assert map_shard(tmp_path / "a.h5") == w_events
 
 
 def test_shards_of_other_schemas_do_not_mix(tmp_path: Path, w_events: Events) -> None:

@@ -53,7 +53,8 @@ def _content_hash(shards: Sequence[ShardInfo]) -> str:
 class Sample:
     """Events in memory-mapped shards behind the indexing of one batch.
 
-    `sample[rows]` and `sample.blocks(n)` return in-memory Events; `sample.load()` returns all of them.
+    `sample[rows]` and `sample.blocks(n)` return in-memory Events; `sample.load()` returns all of them. Label names, and
+    so the meaning of the labels, are those of the whole sample in each of them.
     """
 
     def __init__(self, folder: Path, content: Mapping[str, Any], shards: Sequence[ShardInfo], maps: Sequence[Events]):
@@ -63,6 +64,8 @@ class Sample:
         self.shards = tuple(shards)
         self.schema = maps[0].schema
         self._maps = tuple(maps)
+        # No rows, but the label names and record columns of all shards: what is read has them, whichever rows it holds.
+        self._frame = Events.concatenate([m[:0] for m in maps])
         self._starts = np.cumsum([0, *(len(m) for m in maps)])
 
     @classmethod
@@ -78,10 +81,13 @@ class Sample:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             shards = [ShardInfo(**shard) for shard in content["shards"]]
-            recorded = content["content_hash"]
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            recorded, version = content["content_hash"], content["format_version"]
+            dict(content["provenance"])
+        except (ValueError, KeyError, TypeError) as error:
             raise CorruptFileError(f"{path} is damaged ({error}); make the sample again") from error
-        if recorded != _content_hash(shards):
+        if version != FORMAT_VERSION:
+            raise CorruptFileError(f"{path} has format {version}, this version reads {FORMAT_VERSION}")
+        if not shards or recorded != _content_hash(shards):
             raise CorruptFileError(f"{path} does not match its content hash; make the sample again")
         maps = [map_shard(folder / shard.file, shard.sha256 if verify else None) for shard in shards]
         return cls(folder, content, shards, maps)
@@ -93,13 +99,11 @@ class Sample:
         """Rows by slice, mask or indices, gathered from the shards into memory in the order asked for."""
         indices = np.arange(len(self))[rows]
         shard = np.searchsorted(self._starts, indices, side="right") - 1
-        parts, order = [], []
+        parts, order = [self._frame], [indices[:0]]
         for i in np.unique(shard):
             chosen = np.flatnonzero(shard == i)
             parts.append(_in_memory(self._maps[i][indices[chosen] - self._starts[i]]))
             order.append(chosen)
-        if not parts:
-            return _in_memory(self._maps[0][:0])
         return Events.concatenate(parts)[np.argsort(np.concatenate(order))]
 
     def blocks(self, size: int = 65536) -> Iterator[Events]:

@@ -56,7 +56,7 @@ def read_info(path: Path) -> ShardInfo:
         raise MissingFileError(f"shard {path} has no sidecar {sidecar.name}: it was never finished; make it again")
     try:
         return ShardInfo(**json.loads(sidecar.read_text(encoding="utf-8")))
-    except (json.JSONDecodeError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         raise CorruptFileError(f"sidecar {sidecar} is damaged: {error}; delete it and make the shard again") from error
 
 
