@@ -92,3 +92,37 @@ def test_from_awkward_names_what_is_missing() -> None:
         Events.from_awkward(ADC2021, {})
     with pytest.raises(SchemaError, match="phi"):
         Events.from_awkward(ADC2021, {"met": {"pt": [1.0], "eta": [0.0]}})
+
+
+def test_from_awkward_keeps_to_the_acceptance() -> None:
+    schema = Schema.parse(
+        {"name": "m", "collections": [{"name": "jets", "slots": 2, "type": 1, "pt_min": 15, "abs_eta_max": 2}]}
+    )
+    jets = ak.zip({"pt": [[90.0, 30.0, 20.0, 10.0], []], "eta": [[-2.5, 0.3, 1.9, 0.0], []], "phi": [[0.0] * 4, []]})
+    events = Events.from_awkward(schema, {"jets": jets})
+    np.testing.assert_allclose(events.get("jets", "pt"), [[30, 20], [0, 0]])
+    broken = ak.zip({"pt": [[float("nan")]], "eta": [[0.0]], "phi": [[0.0]]})
+    with pytest.raises(NonFiniteError, match="pt is nan"):
+        Events.from_awkward(schema, {"jets": broken})
+
+
+def test_collections_of_different_lengths_are_named() -> None:
+    schema = Schema.parse(
+        {"name": "m", "collections": [{"name": "met", "slots": 1, "type": 1}, {"name": "jets", "slots": 1, "type": 2}]}
+    )
+    met = {name: np.zeros(2) for name in schema.features}
+    jets = ak.zip({name: [[1.0]] for name in schema.features})
+    with pytest.raises(ShapeError, match="'jets' has 1 events, the one before it 2"):
+        Events.from_awkward(schema, {"met": met, "jets": jets})
+
+
+@pytest.mark.parametrize("rows", [0, (0, 1), np.zeros((2, 1), int), np.int64(1), None])
+def test_a_row_alone_is_not_a_batch(two_events: Events, rows: object) -> None:
+    with pytest.raises(ShapeError, match="slice, a mask or indices"):
+        two_events[rows]  # type: ignore[index]
+
+
+def test_nuisance_columns_must_match(two_events: Events) -> None:
+    other = Events.create(ADC2021, two_events.objects, two_events.present, nu=np.zeros((2, 3)))
+    with pytest.raises(ShapeError, match="nu of shape"):
+        Events.concatenate([two_events, other])

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from unseen.errors import MissingExtraError, NonFiniteError, SchemaError, ShapeError, WeightError
-from unseen.events.schema import Schema
+from unseen.events.schema import Collection, Schema
 
 __all__ = ["Events"]
 
@@ -91,7 +91,11 @@ class Events:
         return len(self.objects)
 
     def __getitem__(self, rows: slice | NDArray[np.integer[Any]] | NDArray[np.bool_]) -> Events:
-        """Rows by slice, mask or indices; an Events again."""
+        """Rows by slice, mask or indices; an Events again. Errors: ShapeError (a single number, more than one axis)."""
+        if not isinstance(rows, slice) and (isinstance(rows, tuple) or np.ndim(rows) != 1):
+            raise ShapeError(
+                f"events are selected by a slice, a mask or indices, not by {rows!r}; one event i: [i : i + 1]"
+            )
         columns = {name: getattr(self, name)[rows] for name in _COLUMNS}
         record = {name: values[rows] for name, values in self.record.items()}
         return Events(self.schema, label_names=self.label_names, record=record, **columns)._frozen()
@@ -118,6 +122,8 @@ class Events:
         for part in parts[1:]:
             if part.schema != schema:
                 raise SchemaError(f"cannot concatenate events of schema '{schema.name}' and '{part.schema.name}'")
+            if part.nu.shape[1:] != parts[0].nu.shape[1:]:
+                raise ShapeError(f"cannot concatenate events with nu of shape {parts[0].nu.shape} and {part.nu.shape}")
         names = list(dict.fromkeys(name for part in parts for name in part.label_names))
         labels = [np.array([names.index(name) for name in part.label_names])[part.label] for part in parts]
         shared = [name for name in parts[0].record if all(name in part.record for part in parts)]
@@ -161,7 +167,9 @@ class Events:
         """Pad ragged collections (awkward record arrays with a field per feature) into slots, in descending pt.
 
         A collection may also be given as flat numpy columns (a mapping of (n,) arrays), for one object per event. The
-        first feature of the schema sets the order. `columns` go to `Events.create` (label, weight, record, ...).
+        first feature of the schema sets the order; objects outside the acceptance of their collection (`pt_min`,
+        `abs_eta_max`) are left out. `columns` go to `Events.create` (label, weight, record, ...).
+        Errors: SchemaError (a collection or field is missing), ShapeError (collections of different lengths).
         """
         try:
             import awkward as ak
@@ -180,13 +188,25 @@ class Events:
             missing = [name for name in schema.features if name not in ak.fields(array)]
             if missing:
                 raise SchemaError(f"collection '{c.name}' has no field {missing}; it has {ak.fields(array)}")
+            array = _accepted(array, c)
             order = ak.argsort(array[schema.features[0]], axis=1, ascending=False)
             padded = ak.pad_none(array[order], c.slots, axis=1, clip=True)
             counts = np.minimum(ak.to_numpy(ak.num(array)), c.slots)
             values = [ak.to_numpy(ak.fill_none(padded[name], 0.0)).astype(np.float32) for name in schema.features]
             objects.append(np.stack(values, axis=-1))
             present.append(np.arange(c.slots) < counts[:, None])
+            if len(counts) != len(present[0]):
+                raise ShapeError(f"collection '{c.name}' has {len(counts)} events, the one before it {len(present[0])}")
         return cls.create(schema, np.concatenate(objects, axis=1), np.concatenate(present, axis=1), **columns)
+
+
+def _accepted(array: Any, collection: Collection) -> Any:
+    """The objects within the acceptance of the collection; NaN stays, to be named by `Events.create`."""
+    if collection.pt_min > 0:
+        array = array[~(array["pt"] <= collection.pt_min)]
+    if collection.abs_eta_max is not None:
+        array = array[~(abs(array["eta"]) >= collection.abs_eta_max)]
+    return array
 
 
 def _check_layout(schema: Schema, objects: NDArray[np.float32], present: NDArray[np.bool_]) -> None:
