@@ -16,17 +16,20 @@ from unseen.errors import DiskSpaceError
 __all__ = ["disk_space_guard", "file_hash", "write_json", "write_whole"]
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 @contextlib.contextmanager
 def disk_space_guard(target: Path) -> Iterator[None]:
-    """Turn "no space left on device", however a library words it, into a DiskSpaceError."""
+    """Turn "no space left on device", a quota or a limit on the file size, however worded, into a DiskSpaceError."""
     try:
         yield
     except (OSError, RuntimeError) as error:
-        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
-        if not full:
+        if getattr(error, "errno", None) not in FULL and not any(os.strerror(code) in str(error) for code in FULL):
             raise
         raise DiskSpaceError(
-            f"no space left while writing {target}; nothing half-written remains. Free some and rerun"
+            f"no space left (or no more allowed) while writing {target}; nothing half-written remains. "
+            "Free some and rerun"
         ) from error
 
 
