@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from unseen.events.atomic import file_hash
 from unseen.pools import PoolPlan, assert_disjoint, draw_pools, plan_pools
 from unseen.progress import Display
 from unseen.seeds import generator
-from unseen.simulate import Progress, SimulationConfig, simulate
+from unseen.simulate import Progress, SimulationConfig, load_processes, simulate
 from unseen.simulate import check as check_simulation
 
 __all__ = ["check_config", "files_hash", "load_pools", "plan", "simulated", "simulation_config"]
@@ -48,21 +49,21 @@ def check_config(config: Config) -> None:
             "enlarge pools.toys or lower pools.expected"
         )
     Schema.load(config.schema_)
-    data = config.data.file
-    if data is not None and not data.exists():
-        raise MissingFileError(f"data.file: no file or folder {data}")
+    if config.data.file is not None:
+        _check_readable("data.file", config.data.file)
     if config.files is not None:
         _check_files(config.files, plan(config))
     else:
-        check_simulation(simulation_config(config), config.seed)
+        settings = simulation_config(config)
+        _check_labels(config, settings)
+        check_simulation(settings, config.seed)
 
 
 def _check_files(files: FilesConfig, needed: PoolPlan) -> None:
     for role, paths in (("test", files.test), ("train", files.train or {})):
         for process, names in paths.items():
             for path in names:
-                if not path.exists():
-                    raise MissingFileError(f"files.{role}.{process}: no file or folder {path}")
+                _check_readable(f"files.{role}.{process}", path)
     for role, wanted, paths in (
         ("test", needed.test_total, files.test),
         ("train", needed.train, files.train if files.train is not None else files.test),
@@ -70,6 +71,19 @@ def _check_files(files: FilesConfig, needed: PoolPlan) -> None:
         for process in wanted:
             if process not in paths:
                 raise UnknownProcessError(f"files.{role} has no process '{process}'{did_you_mean(process, paths)}")
+
+
+def _check_labels(config: Config, settings: SimulationConfig) -> None:
+    """A signal that carries the label of a background would be dealt into every pool with it."""
+    if config.data.signal is None:
+        return
+    signal, known = config.data.signal.process, load_processes(settings.processes)
+    for name in {*config.pools.mixture, *(config.pools.train_mixture or {})} & known.keys() - {signal}:
+        if signal in known and known[name].label == known[signal].label:
+            raise ConfigError(
+                f"the signal '{signal}' and '{name}' have the same label '{known[name].label}', so the signal would "
+                "also be in the reference: give it a label of its own in simulate.processes"
+            )
 
 
 def simulation_config(config: Config) -> SimulationConfig:
@@ -101,12 +115,26 @@ def load_role(config: Config, folder: Path, role: str) -> Events:
 
 
 def files_hash(config: Config) -> dict[str, str]:
-    """A hash of every file that the run reads."""
+    """A hash of every file that the run reads, and of the layout and selection that they are read with."""
+    schema = Schema.load(config.schema_).model_dump_json()
     paths = [config.data.file] if config.data.file else []
     if config.files is not None:
         groups = [*config.files.test.values(), *(config.files.train or {}).values()]
         paths += [path for group in groups for path in group]
-    return {str(path): file_hash(path / "sample.json" if path.is_dir() else path) for path in dict.fromkeys(paths)}
+    hashes = {str(path): file_hash(_content(path)) for path in dict.fromkeys(paths)}
+    return hashes | {"schema": hashlib.sha256(schema.encode()).hexdigest()}
+
+
+def _content(path: Path) -> Path:
+    """The file that stands for a file or a sample folder."""
+    return path / "sample.json" if path.is_dir() else path
+
+
+def _check_readable(key: str, path: Path) -> None:
+    if not path.exists():
+        raise MissingFileError(f"{key}: no file or folder {path}")
+    if not _content(path).is_file():
+        raise MissingFileError(f"{key}: {path} is not a sample: it has no sample.json")
 
 
 def read_files(config: Config, files: dict[str, tuple[Path, ...]]) -> Events:
@@ -154,10 +182,10 @@ def load_pools(config: Config, folder: Path) -> tuple[Events, dict[str, Events]]
 
 def _by_label(config: Config, counts: Mapping[str, int]) -> dict[str, int]:
     """Counts of processes as counts of the labels that their simulated events carry."""
-    own = config.simulate.processes if config.simulate is not None else {}
+    known = load_processes(config.simulate.processes) if config.simulate is not None else {}
     result: dict[str, int] = {}
     for name, count in counts.items():
-        label = own[name].label if name in own else name
+        label = known[name].label if name in known else name
         result[label] = result.get(label, 0) + count
     return result
 
