@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from unseen.embed.encoders import ENCODERS
+from unseen.embed.objectives import OBJECTIVES
 from unseen.embed.settings import TrainingConfig
 from unseen.errors import ConfigError, MissingFileError, did_you_mean
+from unseen.search.calibration import MIN_TOYS
 from unseen.simulate.settings import SimulationConfig
 
 __all__ = [
@@ -26,10 +29,11 @@ __all__ = [
 
 # Shares of the processes after the L1 selection in the ADC2021 challenge (arXiv:2107.02157).
 ADC2021_MIXTURE = {"w": 0.592, "qcd": 0.338, "z": 0.067, "tt": 0.003}
+MOST_MISTAKES = 5  # in one message
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class FilesConfig(_Section):
@@ -93,12 +97,20 @@ class SearchConfig(_Section):
     normalisation: Literal["known", "free"] = Field(
         default="known", description="known: the yield counts; free: shape only. The other one is quoted beside it."
     )
-    n_toys: int = Field(default=1000, gt=0, description="Toys; p resolves 1 / (n_toys + 1).")
-    n_toys_beside: int = Field(default=200, gt=0, description="Toys for the other normalisation, quoted beside.")
+    n_toys: int = Field(default=1000, ge=MIN_TOYS, description="Toys; p resolves 1 / (n_toys + 1).")
+    n_toys_beside: int = Field(default=200, ge=MIN_TOYS, description="Toys for the other normalisation, quoted beside.")
     toy_reference: Literal["redrawn", "fixed"] = Field(
         default="redrawn",
         description="Whether toys redraw the reference with the data or condition on the one at hand.",
     )
+
+    @field_validator("widths")
+    @classmethod
+    def _positive(cls, widths: str | float | tuple[float, ...]) -> str | float | tuple[float, ...]:
+        numbers = widths if isinstance(widths, tuple) else (widths,)
+        if widths != "auto" and not (numbers and all(float(width) > 0 for width in numbers)):
+            raise ValueError(f"must be 'auto' or numbers above zero, got {widths}")
+        return widths
 
 
 class Config(_Section):
@@ -130,7 +142,7 @@ def parse_config(content: Any, origin: str = "config") -> Config:
     try:
         return Config.model_validate(content)
     except ValidationError as error:
-        raise ConfigError("; ".join(_explain(origin, dict(item)) for item in error.errors()[:5])) from error
+        raise ConfigError(f"{origin}: {'; '.join(_explain(Config, error, ())[:MOST_MISTAKES])}") from error
 
 
 def load_config(path: str | Path) -> Config:
@@ -152,24 +164,40 @@ def to_yaml(config: Config) -> str:
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
-def _explain(origin: str, item: dict[str, Any]) -> str:
-    location = [str(part) for part in item["loc"]]
-    key = ".".join(location)
-    if item["type"] == "extra_forbidden":
-        known = _fields_at(Config, location[:-1])
-        return f"{origin}: unknown key '{key}'{did_you_mean(location[-1], known)}"
-    message = item["msg"].removeprefix("Value error, ")
-    return f"{origin}: {key + ': ' if key else ''}{message}"
+def _explain(model: type[BaseModel], error: ValidationError, above: tuple[str, ...]) -> list[str]:
+    """One sentence for every mistake in a section of type `model`, which lies below the keys `above`."""
+    found = []
+    for item in error.errors():
+        location = [str(part) for part in item["loc"]]
+        key = ".".join((*above, *location))
+        inner = item.get("ctx", {}).get("error")
+        if isinstance(inner, ValidationError):  # a setting that is built from a name, such as train.encoder
+            found += _explain(_inner_model(inner), inner, (*above, *location))
+        elif item["type"] == "extra_forbidden":
+            found.append(f"unknown key '{key}'{did_you_mean(location[-1], _fields_at(model, location[:-1]))}")
+        else:
+            message = " ".join(item["msg"].removeprefix("Value error, ").split())
+            found.append(f"{key + ': ' if key else ''}{message}")
+    return found
+
+
+def _inner_model(error: ValidationError) -> type[BaseModel]:
+    """The class that an error of a registry's entry is about; pydantic knows it by its name only."""
+    known = [*ENCODERS.values(), *OBJECTIVES.values()]
+    return next((model for model in known if model.__name__ == error.title), BaseModel)
 
 
 def _fields_at(model: type[BaseModel], location: list[str]) -> list[str]:
     """Names of the fields of the section at a path of keys."""
+    named = False  # the next part is a name that the user chose
     for part in location:
-        names = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
-        annotation = names.get(part)
+        if named:
+            named = False
+            continue
+        annotation = {field.alias or name: field.annotation for name, field in model.model_fields.items()}.get(part)
         options = [annotation, *get_args(annotation)]
         section = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
         if section is None:
             return []
-        model = section
-    return [field.alias or name for name, field in model.model_fields.items()]
+        model, named = section, get_origin(annotation) is dict
+    return [] if named else [field.alias or name for name, field in model.model_fields.items()]
