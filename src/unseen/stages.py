@@ -43,8 +43,9 @@ def run_stage(
     """
     key = digest(inputs)
     record = _read(folder / RECORD)
-    if record.get("key") == key and all(_unchanged(folder / f, h) for f, h in record["outputs"].items()):
-        return digest(record["outputs"]), True
+    recorded = record.get("outputs", {})
+    if record.get("key") == key and all(_unchanged(folder / name, recorded.get(name)) for name in outputs):
+        return digest(recorded), True
     if folder.exists() and not keep and _read(folder / STARTED).get("key") != key:
         shutil.rmtree(folder)
     (folder / RECORD).unlink(missing_ok=True)
@@ -71,7 +72,7 @@ def _read(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _unchanged(path: Path, expected: str) -> bool:
+def _unchanged(path: Path, expected: str | None) -> bool:
     return path.is_file() and file_hash(path) == expected
 
 
