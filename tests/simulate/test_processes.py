@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
 
-from unseen.errors import ConfigError, PythiaSettingsError, UnknownProcessError
+from unseen.errors import ConfigError, PythiaSettingsError, SchemaError, UnknownProcessError
 from unseen.simulate import Process, SimulationConfig, check, load_processes
 from unseen.simulate.processes import Caps, choose
 from unseen.simulate.pythia import check_settings
@@ -82,6 +84,23 @@ def test_everything_is_checked_before_work_starts() -> None:
         check(SimulationConfig(test={"ttt": 10}))
     with pytest.raises(ConfigError, match="no events"):
         check(SimulationConfig(test={"w": 0}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("collections: [{name: muon, slots: 1, type: 1}]", "the collection 'muon'.*did you mean 'muons'"),
+        (
+            "{collections: [{name: met, slots: 1, type: 1}], features: [pt, eta, phi, btag], units: ['', '', '', '']}",
+            "btag",
+        ),
+    ],
+)
+def test_a_schema_that_the_detector_cannot_fill_is_refused(tmp_path: Path, change: str, message: str) -> None:
+    layout = {"name": "mine"} | yaml.safe_load(change)
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(layout))
+    with pytest.raises(SchemaError, match=message):
+        check(SimulationConfig(test={"w": 10}, schema_name=str(tmp_path / "s.yaml")))
 
 
 def test_caps_look_up() -> None:

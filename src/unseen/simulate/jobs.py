@@ -10,9 +10,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from unseen.events import Selection
 from unseen.seeds import seed_sequence
 from unseen.simulate.isolation import LeptonCut
-from unseen.simulate.processes import Process
+from unseen.simulate.processes import Filter, Process
 from unseen.simulate.settings import ROLES, SimulationConfig
 
 __all__ = ["LibraryJob", "ShardJob", "fingerprint", "lepton_cut", "plan_libraries", "plan_shards", "software"]
@@ -118,6 +119,25 @@ def lepton_cut(config: SimulationConfig) -> LeptonCut:
     return LeptonCut(LEPTON_MARGIN * 15.0, isolation=isolation)
 
 
+def _loosened(name: str, process: Process, config: SimulationConfig) -> Process:
+    """A built-in process without a filter that would cut away what the schema keeps; a user's own filter stays."""
+    if process.filter is None or name in config.processes:
+        return process
+    wanted: Filter | None = process.filter
+    if not any(_needs_lepton(selection) for selection in (config.schema_.preselection, config.schema_.selection)):
+        wanted = None
+    elif process.filter.lepton_pt_min > (softest := lepton_cut(config).pt_min):
+        wanted = process.filter.model_copy(update={"lepton_pt_min": softest})
+    return process.model_copy(update={"filter": wanted})
+
+
+def _needs_lepton(selection: Selection) -> bool:
+    required, alternatives = (
+        [r.collection in LEPTONS and r.pt_min > 0 for r in wanted] for wanted in (selection.all_of, selection.any_of)
+    )
+    return any(required) or (len(alternatives) > 0 and all(alternatives))
+
+
 def plan_libraries(
     config: SimulationConfig, processes: Mapping[str, Process], out: Path, seed: int
 ) -> list[LibraryJob]:
@@ -144,7 +164,7 @@ def plan_shards(
     taken: set[int] = set()
     for role in ROLES:
         for name, count in config.counts(role).items():
-            process = processes[name]
+            process = _loosened(name, processes[name], config)
             size = min(config.shard_size, process.shard_size or config.shard_size)
             used = tuple(
                 job for job in libraries if job.role == role and (job.kind == "underlying" or process.heavy_flavour)

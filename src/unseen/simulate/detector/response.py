@@ -14,9 +14,12 @@ from unseen.simulate.detector.met import missing_momentum
 from unseen.simulate.detector.particles import Particles, import_awkward
 from unseen.simulate.detector.settings import DetectorSettings
 
-__all__ = ["CMS_LIKE", "reconstruct"]
+__all__ = ["CMS_LIKE", "COLLECTIONS", "FEATURES", "reconstruct"]
 
 CMS_LIKE = DetectorSettings()
+# What comes out.
+COLLECTIONS = ("met", "electrons", "muons", "jets")
+FEATURES = ("pt", "eta", "phi")
 
 
 def reconstruct(particles: Any, rng: np.random.Generator, settings: DetectorSettings = CMS_LIKE) -> dict[str, Any]:
