@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from unseen.errors import ConfigError, MissingExtraError
-from unseen.events import Sample, ShardInfo, valid_shard, write_sample
+from unseen.errors import ConfigError, MissingExtraError, SchemaError, did_you_mean
+from unseen.events import Sample, Schema, ShardInfo, valid_shard, write_sample
 from unseen.simulate import worker
+from unseen.simulate.detector.response import COLLECTIONS, FEATURES
 from unseen.simulate.jobs import LibraryJob, ShardJob, plan_libraries, plan_shards, software
 from unseen.simulate.libraries import valid_library
 from unseen.simulate.processes import Process, choose, load_processes
@@ -64,9 +65,12 @@ def simulate(
         tracker = _Tracker(shards, done, progress)
         # Slowest first, so that no worker is left alone with a long one at the end.
         missing.sort(key=lambda job: not job.process.heavy_flavour)
-        with _Pool(min(workers or os.cpu_count() or 1, max(len(missing), len(wanted)))) as pool:
-            pool.run(worker.library, wanted, lambda job, result: None, tracker.report)
-            pool.run(worker.shard, missing, tracker.finished, tracker.report)
+        try:
+            with _Pool(min(workers or os.cpu_count() or 1, max(len(missing), len(wanted)))) as pool:
+                pool.run(worker.library, wanted, lambda job, result: None, tracker.report)
+                pool.run(worker.shard, missing, tracker.finished, tracker.report)
+        finally:
+            _sweep(out)
     return _describe(config, shards, done, out, seed)
 
 
@@ -75,13 +79,12 @@ def check(config: SimulationConfig, seed: int = 0) -> dict[str, Process]:
 
     Errors: MissingExtraError, UnknownProcessError, PythiaSettingsError, ConfigError, SchemaError.
     """
-    schema = config.schema_
+    _check_schema(config.schema_)
     if not any(config.counts(role) for role in ROLES):
         raise ConfigError("simulation: no events asked for; set e.g. test: {w: 1000}")
     known = load_processes(config.processes)
     chosen = choose(list(dict.fromkeys(name for role in ROLES for name in config.counts(role))), known)
     _require_extra()
-    del schema
     from unseen.simulate.pythia import check_settings
     from unseen.simulate.source import measure_slices
 
@@ -94,6 +97,19 @@ def check(config: SimulationConfig, seed: int = 0) -> dict[str, Process]:
     }
 
 
+def _check_schema(schema: Schema) -> None:
+    for kind, wanted, made in (
+        ("collection", [c.name for c in schema.collections], COLLECTIONS),
+        ("feature", schema.features, FEATURES),
+    ):
+        for name in wanted:
+            if name not in made:
+                raise SchemaError(
+                    f"schema '{schema.name}' has the {kind} '{name}', which the simulation does not make"
+                    f"{did_you_mean(name, made)}; it makes {', '.join(made)}"
+                )
+
+
 def _require_extra() -> None:
     for module in ("awkward", "fastjet", "pythia8mc"):
         try:
@@ -103,7 +119,7 @@ def _require_extra() -> None:
 
 
 def _sweep(out: Path) -> None:
-    """Remove what killed workers left half-written."""
+    """Remove what workers that were killed, or stopped by an error in another one, left half-written."""
     for part in out.glob("*/.*.part"):
         part.unlink(missing_ok=True)
 
