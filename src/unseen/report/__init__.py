@@ -3,6 +3,6 @@
 from unseen.report.inputs import ReportInputs
 from unseen.report.page import write_report
 from unseen.report.summary import summary_figure
-from unseen.report.verdict import verdict
+from unseen.report.verdict import beside, verdict
 
-__all__ = ["ReportInputs", "summary_figure", "verdict", "write_report"]
+__all__ = ["ReportInputs", "beside", "summary_figure", "verdict", "write_report"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from unseen.report.wording import number, percent
 
-__all__ = ["caveats", "failed_checks", "outcome"]
+__all__ = ["caveats", "failed_checks", "outcome", "passed_checks"]
 
 VERDICTS = ("passed", "ok", "valid")  # names, or ends of names, whose value says whether a check passed
 POOL_OVERLAP = 0.05  # expected events over pool events; above it toys share too many events (search.md, section 3)
@@ -29,21 +29,30 @@ def outcome(name: str, value: Any) -> bool | None:
     return None
 
 
-def failed_checks(checks: Mapping[str, Any], prefix: str = "") -> list[str]:
+def failed_checks(checks: Mapping[str, Any]) -> list[str]:
     """Names of the checks that did not pass, nested ones too.
 
     >>> failed_checks({"null_moments": {"passed": False}, "n_centers": 10, "settings_from_reference": False})
     ['null moments']
     """
-    failed: list[str] = []
+    return _with_outcome(checks, False)
+
+
+def passed_checks(checks: Mapping[str, Any]) -> list[str]:
+    """Names of the checks that passed, nested ones too."""
+    return _with_outcome(checks, True)
+
+
+def _with_outcome(checks: Mapping[str, Any], wanted: bool, prefix: str = "") -> list[str]:
+    found: list[str] = []
     for name, value in checks.items():
         words = f"{prefix}{name}".replace("_", " ")
         passed = outcome(name, value)
-        if passed is False:
-            failed.append(words)
+        if passed is wanted:
+            found.append(words)
         elif passed is None and isinstance(value, Mapping):
-            failed += failed_checks(value, f"{words}: ")
-    return failed
+            found += _with_outcome(value, wanted, f"{words}: ")
+    return found
 
 
 def caveats(checks: Mapping[str, Any]) -> list[str]:
@@ -62,5 +71,5 @@ def caveats(checks: Mapping[str, Any]) -> list[str]:
     if checks.get("fewer_centers_than_asked") is True:
         found.append("The test had fewer kernel centres than asked for.")
     if checks.get("unconverged_toys"):
-        found.append(f"{checks['unconverged_toys']} toys did not converge.")
+        found.append(f"Toys that did not converge: {checks['unconverged_toys']}.")
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,8 +14,8 @@ from unseen.report.inputs import ReportInputs
 from unseen.report.plot import Plot, inline_svg
 from unseen.report.sections import sections
 from unseen.report.style import hep_style
-from unseen.report.verdict import Reading, context, reading, verdict
-from unseen.report.wording import count, p_text, z_text
+from unseen.report.verdict import Reading, beside, context, reading, verdict
+from unseen.report.wording import count, p_text, typeset, z_text
 
 __all__ = ["render", "write_report"]
 
@@ -43,9 +44,10 @@ def render(inputs: ReportInputs) -> str:
     with hep_style():
         return environment.get_template(TEMPLATE).render(
             title=inputs.title,
-            verdict=_typeset(verdict(inputs.result, inputs.reference_word)),
+            verdict=typeset(verdict(inputs.result, inputs.reference_word)),
             tone=_tone(read),
             context=context(inputs.result),
+            beside=typeset(beside(inputs.result)),
             numbers=_numbers(inputs, read),
             sections=sections(inputs),
         )
@@ -53,10 +55,6 @@ def render(inputs: ReportInputs) -> str:
 
 def _svg(plot: Plot) -> Markup:
     return Markup(inline_svg(plot))
-
-
-def _typeset(text: str) -> str:
-    return text.replace(">=", "≥")
 
 
 def _tone(read: Reading) -> str:
@@ -71,8 +69,9 @@ def _numbers(inputs: ReportInputs, read: Reading) -> list[tuple[str, str, str]]:
     result = inputs.result
     p_interval, z_interval = result.get("p_interval") or (None, None), result.get("z_interval") or (None, None)
     resolution = result.get("p_resolution")
-    found = [("p-value", _value(read.p_words), _interval(p_interval, p_text))]
-    found.append(("significance Z", _value(_typeset(read.z_words)), _interval(z_interval, z_text)))
+    warning = "not to be quoted" if read.problems else ""
+    found = [("p-value", _value(read.p_words), warning or _interval(p_interval, p_text))]
+    found.append(("significance Z", _value(typeset(read.z_words)), warning or _interval(z_interval, z_text)))
     if resolution is not None:
         toys = result.get("n_toys")
         found.append(("resolution of p", p_text(float(resolution)), f"{count(toys)} toys" if toys else ""))
@@ -87,13 +86,10 @@ def _value(words: str) -> str:
     return words.split(" ", 1)[1].removeprefix("= ")
 
 
-def _interval(ends: tuple[float | None, float | None], text: object) -> str:
-    assert callable(text)
+def _interval(ends: tuple[float | None, float | None], text: Callable[[float], str]) -> str:
     low, high = ends
-    if low is None and high is None:
-        return ""
     if high is None:
-        return f"68 %: above {text(low)}"
-    if low is None or low == 0.0:
+        return f"68 %: above {text(low)}" if low is not None else ""
+    if low is None or (low == 0.0 and text is p_text):
         return f"68 %: below {text(high)}"
     return f"68 %: {text(low)} to {text(high)}"

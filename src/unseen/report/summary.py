@@ -19,6 +19,7 @@ from unseen.report.inputs import ReportInputs
 from unseen.report.planes import best_plane, edges_of, frame
 from unseen.report.style import DATA, LEARNED, hep_style, new_figure
 from unseen.report.verdict import verdict
+from unseen.report.wording import typeset
 
 __all__ = ["summary_figure"]
 
@@ -52,7 +53,7 @@ def _draw(inputs: ReportInputs) -> Figure:
         most = max(found, key=lambda s: s.change)
         top = figure.add_subplot(grid[0, 2])
         _observable(top, figure.add_subplot(grid[1, 2], sharex=top), most)
-    figure.suptitle(verdict(inputs.result, inputs.reference_word).replace(">=", "≥"), fontsize=11, x=0.01, ha="left")
+    figure.suptitle(typeset(verdict(inputs.result, inputs.reference_word)), fontsize=11, x=0.01, ha="left")
     return figure
 
 

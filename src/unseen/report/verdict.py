@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
-from unseen.report.checks import caveats, failed_checks
+from unseen.report.checks import caveats, failed_checks, passed_checks
 from unseen.report.wording import count, p_text, z_floor, z_text
 
-__all__ = ["Reading", "context", "reading", "verdict"]
+__all__ = ["Reading", "beside", "context", "reading", "verdict"]
 
 MILD, STRONG, VERY_STRONG = 2.0, 3.0, 5.0
 COUNTED = ("toys", "permutation", "linear")  # calibrations whose p-value is a rank
@@ -46,7 +46,9 @@ def reading(result: Mapping[str, Any]) -> Reading:
         p = max(p, resolution)
     z = _finite(result.get("z"))
     if bound or (math.isnan(z) and 0.0 < p < 1.0):
-        z = NormalDist().inv_cdf(1.0 - p) if 1e-15 < p < 1.0 else z
+        z = -NormalDist().inv_cdf(p) if 0.0 < p < 1.0 else z
+    if p == 1.0 and math.isnan(z):
+        z = -math.inf
     return Reading(p, z, bound, tuple(_problems(result, p, z)))
 
 
@@ -75,14 +77,38 @@ def context(result: Mapping[str, Any]) -> str:
     parts = [f"{_event_counts(result)}Normalisation: {_normalisation(result.get('normalisation'))}."]
     n_toys, calibration = int(result.get("n_toys") or 0), str(result.get("calibration", "not stated"))
     parts.append(_calibration(calibration, n_toys))
-    if calibration not in COUNTED and reading(result).z > 3 and not failed_checks(result.get("checks") or {}):
-        parts.append(f"The tail is that of the {calibration} null, whose checks passed.")
+    if calibration not in COUNTED and reading(result).z > STRONG:
+        parts += _tail(calibration, result.get("checks") or {})
     widths = result.get("widths") or ()
     if len(widths) > 1:
         how = str(result.get("combination", "")).replace("_", " ") or "one number"
         parts.append(f"{len(widths)} kernel widths were tried and combined ({how}); the p-value includes that choice.")
     parts += caveats(result.get("checks") or {})
     return " ".join(parts)
+
+
+def beside(result: Mapping[str, Any]) -> str:
+    """The same search with the other normalisation in one sentence; empty where it was not made.
+
+    >>> beside({"beside": {"normalisation": "free", "n_toys": 200, "p_value": 0.43, "z": 0.176}})
+    'With free normalisation (shape only; 200 toys): p = 0.43, Z = 0.2.'
+    """
+    other = result.get("beside")
+    if not other:
+        return ""
+    r, name = reading(other), str(other.get("normalisation", "the other"))
+    details = [{"known": "the yield counts", "free": "shape only"}.get(name, "")]
+    details.append(f"{count(other['n_toys'])} toys" if other.get("n_toys") else "")
+    said = "; ".join(detail for detail in details if detail)
+    words = f"no statement can be made: {'; '.join(r.problems)}" if r.problems else f"{r.p_words}, {r.z_words}"
+    return f"With {name} normalisation{f' ({said})' if said else ''}: {words}."
+
+
+def _tail(calibration: str, checks: Mapping[str, Any]) -> list[str]:
+    if failed_checks(checks):
+        return []
+    checked = "whose checks passed" if passed_checks(checks) else "of which no check was recorded"
+    return [f"The tail is that of the {calibration} null, {checked}."]
 
 
 def _bounded(r: Reading, result: Mapping[str, Any], reference: str) -> str:

@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["count", "duration", "number", "p_text", "percent", "plain", "z_floor", "z_text"]
+__all__ = ["count", "duration", "number", "p_text", "percent", "plain", "typeset", "z_floor", "z_text"]
+
+NOT_AVAILABLE = "not available"
 
 SMALLEST_DECIMAL = 1e-4  # below this a p-value is written with an exponent
 Z_STEPS = (2.0, 3.0, 5.0)
@@ -18,8 +20,8 @@ def p_text(p: float, round_up: bool = False) -> str:
     >>> p_text(0.4321), p_text(1 / 1001, round_up=True), p_text(3.21e-7)
     ('0.43', '0.0010', '3.2e-7')
     """
-    if not math.isfinite(p) or p <= 0.0:
-        return "0" if p == 0.0 else "not available"
+    if not math.isfinite(p) or p <= 0.0:  # zero is below what anything resolves and never printed
+        return NOT_AVAILABLE
     exponent = math.floor(math.log10(p))
     unit = 10.0 ** (exponent - 1)
     digits = math.ceil(p / unit - 1e-9) if round_up else round(p / unit)
@@ -42,6 +44,8 @@ def z_text(z: float) -> str:
     >>> z_text(0.176), z_text(2.996)
     ('0.2', '2.99')
     """
+    if not math.isfinite(z):
+        return NOT_AVAILABLE
     text = f"{z:.1f}"
     if any(z < step <= float(text) for step in Z_STEPS):
         return z_floor(z)
@@ -54,13 +58,24 @@ def count(n: float) -> str:
 
 
 def percent(fraction: float) -> str:
-    """A fraction in per cent."""
-    return f"{100 * fraction:.2g} %" if fraction < 0.995 else "100 %"
+    """A fraction in per cent; only all of it is 100 %.
+
+    >>> percent(0.123), percent(0.9996), percent(1.0)
+    ('12 %', 'over 99 %', '100 %')
+    """
+    if fraction >= 1:
+        return "100 %"
+    return f"{100 * fraction:.2g} %" if fraction < 0.995 else "over 99 %"
 
 
 def number(value: float) -> str:
     """Three significant digits, or an integer as it is."""
-    return f"{value:.3g}" if abs(value) < 1000 or not math.isfinite(value) else f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) < 999.5 or not math.isfinite(value) else f"{value:,.0f}"
+
+
+def typeset(text: str) -> str:
+    """A sentence for the page and the figures, where the terminal's ASCII is not needed."""
+    return text.replace(">=", "≥")
 
 
 def duration(seconds: float) -> str:
@@ -69,7 +84,7 @@ def duration(seconds: float) -> str:
     >>> duration(3.2), duration(125), duration(7300)
     ('3.2 s', '2 min 5 s', '2 h 1 min')
     """
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
