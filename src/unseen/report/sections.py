@@ -74,8 +74,8 @@ def _physics(inputs: ReportInputs) -> Section:
         "Filled: simulation by process; hatched: its statistical uncertainty. Red line: the same simulation reweighted "
         "by exp f, which is what the fit learned from the data. Points: data with 68 % Garwood (exact Poisson) errors. "
         "Where the red line leaves the filled histogram, the excess has a physical face. Below each: the ratio to the "
-        "simulation; triangles lie above its range. Events beyond an axis are counted in its last bin. Every histogram "
-        "has a largest excess, most of them by chance."
+        "simulation; triangles lie above its range. Events beyond an axis are counted in its outermost bins. Nearly "
+        "every histogram has a largest excess, most of them by chance."
     )
     return Section("physics", "In physics observables", text, tuple(plots))
 

@@ -81,7 +81,10 @@ def widths(result: Mapping[str, Any]) -> Table | None:
             )
         )
     return Table(
-        "The statistic t at every kernel width, and the p-value of that width alone.", ("width", "t", "p"), tuple(rows)
+        "The statistic t at every kernel width, and the p-value of that width alone. It comes from a smooth fit to the "
+        "toys and only ranks the widths: the verdict counts toys.",
+        ("width", "t", "p"),
+        tuple(rows),
     )
 
 
@@ -106,7 +109,7 @@ def durations(inputs: ReportInputs) -> Table | None:
 
 
 def mapping(caption: str, values: Mapping[str, Any] | None) -> Table | None:
-    """A nested mapping as two columns, nested names joined by dots."""
+    """A nested mapping as two columns, nested names joined by colons."""
     if not values:
         return None
     rows = tuple((name.replace("_", " "), plain(value)) for name, value in flatten(values).items())

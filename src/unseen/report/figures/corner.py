@@ -152,7 +152,7 @@ def _label(axis: Axes, inputs: ReportInputs, row: int, column: int, d: int) -> N
 def _legend(axes: NDArray[np.object_], inputs: ReportInputs, parts: list[Group]) -> None:
     entries = [(group.name, Line2D([], [], color=group.colour, ls=group.line)) for group in parts]
     entries.append(("data (diagonal)", Line2D([], [], color=DATA, lw=0.9)))
-    if inputs.is_signal is not None:
+    if inputs.is_signal is not None and inputs.is_signal.any():
         entries.append((f"{inputs.signal_label} (truth)", Line2D([], [], color=TRUTH)))
     labels, lines = zip(*entries, strict=True)
     if len(axes) == 1:

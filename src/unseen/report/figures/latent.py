@@ -28,9 +28,9 @@ def latent_scatter(inputs: ReportInputs) -> Plot:
     plane = best_plane(inputs)
     figure = new_figure(3.5, 1.25 * WIDTH)
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
-    shown = draw_reference(left, inputs, plane.x, plane.y)
-    _draw_data(right, inputs, plane.x, plane.y)
-    left.set_title("simulation" if inputs.reference is not None else "reference", loc="left", fontsize=11)
+    shown = draw_reference(left, inputs, plane.x, plane.y, MOST_POINTS)
+    drawn = _draw_data(right, inputs, plane.x, plane.y)
+    left.set_title(inputs.reference_word, loc="left", fontsize=11)
     right.set_title("data", loc="left", fontsize=11)
     for axis in (left, right):
         axis.set_xlim(*frame(inputs, plane.x))
@@ -44,13 +44,13 @@ def latent_scatter(inputs: ReportInputs) -> Plot:
     )
     caption = (
         "Each dot is one event; events that look alike lie close together. Of the pairs of latent axes, this one shows "
-        f"the learned excess best. Left: {count(shown)} simulated events in proportion to their expected yield. "
-        "Right: the data. Look for dots on the right where there are none on the left."
+        f"the learned excess best. Left: {count(shown)} {inputs.reference_word} events in proportion to their expected "
+        f"yield. Right: {drawn}. Look for dots on the right where there are none on the left."
     )
-    return Plot("latent", figure, alt, caption + _truth_caption(inputs), wide=True)
+    return Plot("latent", figure, alt, caption + _truth_caption(inputs, "Red circles mark"), wide=True)
 
 
-def draw_reference(axis: Axes, inputs: ReportInputs, x: int, y: int, most: int = MOST_POINTS) -> int:
+def draw_reference(axis: Axes, inputs: ReportInputs, x: int, y: int, most: int) -> int:
     """Draw as many reference events as there are data, in proportion to their weight; returns how many."""
     n = min(len(inputs.z_data), most)
     rows = _sample(inputs, n)
@@ -83,11 +83,12 @@ def legend_above(figure: Figure, axes: list[Axes], columns: int = 4) -> None:
                     handle.set_sizes([28])
 
 
-def _draw_data(axis: Axes, inputs: ReportInputs, x: int, y: int) -> None:
+def _draw_data(axis: Axes, inputs: ReportInputs, x: int, y: int) -> str:
+    """Draw the data, the known signal in full and of the rest at most MOST_POINTS; returns what was drawn."""
     signal = inputs.is_signal
     background = np.ones(len(inputs.z_data), np.bool_) if signal is None else ~signal
-    rows = np.flatnonzero(background)
-    rows = rows[:: max(1, -(-len(rows) // MOST_POINTS))]
+    every = np.flatnonzero(background)
+    rows = every[np.linspace(0, len(every) - 1, min(len(every), MOST_POINTS), dtype=int)]
     raster = len(rows) > RASTER_ABOVE
     axis.scatter(
         inputs.z_data[rows, x],
@@ -111,6 +112,7 @@ def _draw_data(axis: Axes, inputs: ReportInputs, x: int, y: int) -> None:
             label=f"hidden signal {inputs.signal_label} (truth)",
             rasterized=len(points) > RASTER_ABOVE,
         )
+    return "the data" if len(rows) == len(every) else f"{count(len(rows))} of the {count(len(every))} data events"
 
 
 def _one_column(inputs: ReportInputs) -> Plot:
@@ -143,8 +145,9 @@ def _one_column(inputs: ReportInputs) -> Plot:
         f"Histogram of the only latent axis: {_by_process(inputs)}; {count(len(inputs.z_data))} data events"
         f"{_signal_words(inputs)}."
     )
-    caption = "The embedding has one axis. Filled: simulation by process. Points: data with 68 % Garwood errors."
-    return Plot("latent", figure, alt, caption + _truth_caption(inputs))
+    filled = f"The embedding has one axis. Filled: {inputs.reference_word} by process."
+    caption = f"{filled} Points: data with 68 % Garwood errors."
+    return Plot("latent", figure, alt, caption + _truth_caption(inputs, "The red line is"))
 
 
 def _sample(inputs: ReportInputs, n: int) -> NDArray[np.int64]:
@@ -171,7 +174,7 @@ def _signal_words(inputs: ReportInputs) -> str:
     )
 
 
-def _truth_caption(inputs: ReportInputs) -> str:
-    if inputs.is_signal is None:
+def _truth_caption(inputs: ReportInputs, mark: str) -> str:
+    if inputs.is_signal is None or not inputs.is_signal.any():
         return ""
-    return " Red circles mark the hidden signal, known because these data were simulated; the search did not see it."
+    return f" {mark} the hidden signal, known because these data were simulated; the search did not see it."

@@ -32,8 +32,8 @@ class Panel:
 
 
 def panels(inputs: ReportInputs) -> list[Panel]:
-    """One panel per width, after one for the combined statistic where it is given."""
-    result = [] if inputs.null_combined is None else [_combined(inputs)]
+    """One panel per width, after one for the combined statistic where it is given and there is more than one width."""
+    result = [_combined(inputs)] if _is_combined(inputs) else []
     observed, widths = list(inputs.result.get("t") or ()), list(inputs.result.get("widths") or ())
     p_values = list(inputs.result.get("p_per_width") or ())
     for i in range(inputs.null_t.shape[1]):
@@ -50,7 +50,7 @@ def panels(inputs: ReportInputs) -> list[Panel]:
 def main_panel(inputs: ReportInputs) -> Panel:
     """The panel that decides: the combined statistic, or the best width."""
     every = panels(inputs)
-    return every[0] if inputs.null_combined is not None else every[min(inputs.best_width, len(every) - 1)]
+    return every[0] if _is_combined(inputs) else every[min(inputs.best_width, len(every) - 1)]
 
 
 def draw_null(axis: Axes, panel: Panel) -> None:
@@ -113,21 +113,22 @@ def _mark(axis: Axes, observed: float, low: float, high: float) -> None:
     if math.isnan(observed):
         return
     span = high - low
-    if observed > high + FAR * span:
-        axis.set_xlim(low, high + 0.6 * span)
+    right = observed > (low + high) / 2
+    if not low - FAR * span <= observed <= high + FAR * span:
+        axis.set_xlim((low, high + 0.6 * span) if right else (low - 0.6 * span, high))
+        tip, tail, text = (1.0, 0.84, 0.82) if right else (0.0, 0.16, 0.18)
         axis.annotate(
             "",
-            xy=(1.0, 0.5),
-            xytext=(0.84, 0.5),
+            xy=(tip, 0.5),
+            xytext=(tail, 0.5),
             xycoords="axes fraction",
             arrowprops={"arrowstyle": "-|>", "color": LEARNED, "lw": 2},
         )
-        axis.text(
-            0.82, 0.5, f"data: {number(observed)}", transform=axis.transAxes, ha="right", va="center", color=LEARNED
-        )
+        side = "right" if right else "left"
+        words = f"data: {number(observed)}"
+        axis.text(text, 0.5, words, transform=axis.transAxes, ha=side, va="center", color=LEARNED)
         return
     axis.axvline(observed, color=LEARNED, lw=2)
-    right = observed > (low + high) / 2
     axis.annotate(
         f"data: {number(observed)}",
         (observed, 0.88),
@@ -138,6 +139,11 @@ def _mark(axis: Axes, observed: float, low: float, high: float) -> None:
         va="center",
         color=LEARNED,
     )
+
+
+def _is_combined(inputs: ReportInputs) -> bool:
+    """With one width there is nothing to combine: the statistic is t."""
+    return inputs.null_combined is not None and inputs.null_t.shape[1] > 1
 
 
 def _combined(inputs: ReportInputs) -> Panel:

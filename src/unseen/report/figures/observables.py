@@ -26,6 +26,7 @@ FIRST = ("leading_lepton_pt", "met", "ht", "jet_multiplicity", "dilepton_mass")
 WORDS = {"met": "missing pt", "ht": "HT", "leading_lepton_pt": "leading lepton pt"}
 LOG_ABOVE = 200.0  # largest bin over the mean smallest: beyond this the axis is logarithmic
 RATIO_LIMITS = (0.0, 2.6)
+NO_EXCESS = "No bin holds more data than simulation."
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,7 @@ def spectrum(inputs: ReportInputs, name: str) -> Spectrum | None:
 
     def fill(values: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         keep = np.isfinite(values)
-        inside = np.clip(values[keep], edges[0], (edges[-2] + edges[-1]) / 2)  # overflow goes into the last bin
+        inside = np.clip(values[keep], edges[0], (edges[-2] + edges[-1]) / 2)  # what lies outside: the outermost bins
         return np.histogram(inside, edges, weights=None if weights is None else weights[keep])[0].astype(np.float64)
 
     parts = [(g, fill(reference[g.mask], weight[g.mask])) for g in groups(inputs)]
@@ -133,7 +134,7 @@ def draw_ratio(axis: Axes, s: Spectrum) -> None:
     bars = np.stack(garwood(s.data))[:, usable] / safe[usable]
     axis.errorbar(centres[usable], (s.data / safe)[usable], bars, fmt="o", ms=3.5, lw=1, color=DATA)
     axis.set_ylim(*RATIO_LIMITS)
-    over = usable & (s.data / safe > RATIO_LIMITS[1])
+    over = np.where(usable, s.data / safe > RATIO_LIMITS[1], s.data > 0)
     axis.plot(centres[over], np.full(over.sum(), 0.94 * RATIO_LIMITS[1]), "^", ms=5, color=DATA)
     axis.set_xlabel(s.label)
     axis.set_ylabel("ratio", loc="center")
@@ -152,7 +153,7 @@ def _plot(s: Spectrum) -> Plot:
 
 def _scale(axis: Axes, s: Spectrum) -> None:
     peak = max(s.reference.max(), s.data.max(), s.learned.max())
-    filled = s.reference[s.reference > 0]
+    filled = np.concatenate([values[values > 0] for values in (s.reference, s.data)])
     if filled.size and peak / filled.min() > LOG_ABOVE and peak > 1:
         axis.set_yscale("log")
         axis.set_ylim(max(0.3, 0.5 * filled.min()), 2.5 * peak)
@@ -164,16 +165,32 @@ def _name(s: Spectrum) -> str:
     return WORDS.get(s.name, s.name.replace("_", " "))
 
 
-def _worst(s: Spectrum) -> int:
-    return int(np.argmax((s.data - s.reference) / np.sqrt(np.abs(s.reference) + s.variance + 1.0)))
+def _worst(s: Spectrum) -> int | None:
+    """The bin with the largest excess in units of its expected fluctuation; None where no bin has one."""
+    pull = (s.data - s.reference) / np.sqrt(np.abs(s.reference) + s.variance + 1.0)
+    return int(np.argmax(pull)) if pull.max() > 0 else None
+
+
+def _range(s: Spectrum, at: int) -> str:
+    """A bin in words; the outermost ones hold what lies beyond the axis too."""
+    low, high = number(s.edges[at]), number(s.edges[at + 1])
+    if np.allclose(np.diff(s.edges), 1) and s.edges[0] == -0.5:  # a count
+        return f"at {at}{' or more' if at == len(s.data) - 1 else ''}"
+    if at == len(s.data) - 1:
+        return f"above {low}"
+    return f"below {high}" if at == 0 else f"from {low} to {high}"
 
 
 def _alt(s: Spectrum) -> str:
     at = _worst(s)
-    return (
+    totals = (
         f"Histogram of {_name(s)} with a ratio panel: {count(s.data.sum())} data events, {count(s.reference.sum())} "
-        f"simulated, {count(s.learned.sum())} after reweighting by exp f. Largest excess between {number(s.edges[at])} "
-        f"and {number(s.edges[at + 1])}: {count(s.data[at])} observed, {s.reference[at]:.1f} simulated, "
+        f"simulated, {count(s.learned.sum())} after reweighting by exp f."
+    )
+    if at is None:
+        return f"{totals} {NO_EXCESS}"
+    return (
+        f"{totals} Largest excess {_range(s, at)}: {count(s.data[at])} observed, {s.reference[at]:.1f} simulated, "
         f"{s.learned[at]:.1f} reweighted."
     )
 
@@ -183,7 +200,8 @@ def _caption(s: Spectrum) -> str:
     if s.defined < 1:
         text += f" Defined for {percent(s.defined)} of the data."
     at = _worst(s)
+    if at is None:
+        return f"{text} {NO_EXCESS}"
     return (
-        f"{text} Largest excess: {count(s.data[at])} events where {s.reference[at]:.1f} are simulated, in the bin "
-        f"from {number(s.edges[at])} to {number(s.edges[at + 1])}."
+        f"{text} Largest excess, {_range(s, at)}: {count(s.data[at])} events where {s.reference[at]:.1f} are simulated."
     )
