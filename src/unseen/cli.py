@@ -31,6 +31,7 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", help="The same, a
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write; overrides the configuration.")]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Root seed; overrides the configuration.")]
 WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Processes to use; default: all cores.")]
+ThreadsOption = Annotated[int | None, typer.Option("--workers", min=1, help="Threads to use; default: all cores.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no messages.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="A machine-readable summary as the last line of output.")]
 
@@ -40,6 +41,13 @@ def _chosen(argument: Path | None, option: Path | None) -> Path:
     if path is None or (argument is not None and option is not None and argument != option):
         raise ConfigError("name one configuration file, e.g. 'unseen run examples/quickstart.yaml'")
     return path
+
+
+def _use_threads(count: int | None) -> None:
+    if count is not None:
+        import torch
+
+        torch.set_num_threads(count)
 
 
 def _finish(summary: dict[str, Any], as_json: bool) -> None:
@@ -52,7 +60,7 @@ def _stages(
 ) -> None:
     from unseen.config import load_config
     from unseen.pipeline import run
-    from unseen.report import verdict
+    from unseen.report import beside, verdict
 
     result = run(path, out=out, seed=seed, workers=workers, quiet=quiet, until=until)
     folder = out or load_config(path).out
@@ -60,11 +68,11 @@ def _stages(
     if result is not None:
         content = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         summary |= {name: content[name] for name in ("p_value", "z", "z_interval", "p_resolution", "converged")}
-        if not as_json:
-            typer.echo(verdict(content))
+        if not quiet and not as_json:
+            typer.echo("\n".join(line for line in (verdict(content), beside(content)) if line))
     if until == "report":
         summary["report"] = str(folder / "report.html")
-        if not as_json:
+        if not quiet and not as_json:
             typer.echo(f"page: {folder / 'report.html'}")
     _finish(summary, as_json)
 
@@ -96,7 +104,8 @@ def embed(
     model: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
     file: Annotated[Path, typer.Argument(help="Events: a sample folder, a shard, or an ADC2021 HDF5 file.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The .npz to write: x (n, d), weights, label.")],
-    select: Annotated[bool, typer.Option(help="Apply the schema's selection first.")] = True,
+    select: Annotated[bool, typer.Option(help="Apply the selection of the model's schema first.")] = True,
+    workers: ThreadsOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -105,8 +114,10 @@ def embed(
     from unseen.embed import Model
     from unseen.events import read
 
-    events = read(file, select=select)
-    z = Model.load(model).embed(events)
+    _use_threads(workers)
+    trained = Model.load(model)
+    events = read(file, schema=trained.schema, select=select)
+    z = trained.embed(events)
     write_arrays(out, x=z, weights=events.weight, label=events.label, label_names=list(events.label_names))
     if not quiet and not as_json:
         typer.echo(f"{len(z)} events in {z.shape[1]} dimensions: {out}")
@@ -131,6 +142,7 @@ def search(
     config: Annotated[Path | None, typer.Option(help="YAML; its 'search' section is used.")] = None,
     toys: Annotated[int | None, typer.Option(min=1, help="Number of toys; overrides the configuration.")] = None,
     seed: SeedOption = None,
+    workers: ThreadsOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -138,9 +150,10 @@ def search(
     from unseen.commands import search_arrays
     from unseen.report import verdict
 
+    _use_threads(workers)
     result = search_arrays(reference, data, out, pool, expected, config, toys, seed or 0, quiet)
     if not quiet and not as_json:
-        typer.echo(verdict(result))
+        typer.echo(verdict(result, "reference"))
     keys = ("p_value", "z", "z_interval", "p_resolution", "converged", "n_reference", "n_data")
     _finish({key: result[key] for key in keys} | {"out": str(out)}, as_json)
 
@@ -175,6 +188,9 @@ def main() -> None:
         app(standalone_mode=False)
     except UnseenError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except (PermissionError, FileExistsError, IsADirectoryError, NotADirectoryError) as error:
+        print(f"{type(error).__name__}: {error.strerror}: {error.filename}", file=sys.stderr)
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted; what is done is kept: run the same command to continue", file=sys.stderr)

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from unseen.arrays import read_arrays
+from unseen.arrays import FloatArray, read_arrays
 from unseen.config import SearchConfig, load_config
+from unseen.errors import WeightError
 from unseen.events.atomic import write_json
 from unseen.progress import Display
 from unseen.search import KernelTest
+from unseen.search.validate import as_events, as_weights
 from unseen.seeds import generator, small_seed
 
-__all__ = ["search_arrays"]
+__all__ = ["search_arrays", "unweighted"]
 
 
 def search_arrays(
@@ -31,17 +33,22 @@ def search_arrays(
 ) -> dict[str, Any]:
     """Test the arrays `x` of .npz files and write the result as JSON; returns its content.
 
-    Without a pool a random half of an unweighted reference is set apart for toys.
+    Without a pool a random half of the reference is set apart for toys. A weighted pool is unweighted first; data have
+    no weights. Without `expected` it is the sum of the weights of the whole reference.
     """
     settings = load_config(config).search if config else SearchConfig()
-    r, d = (read_arrays(path, needs=("x",)) for path in (reference, data))
-    x, weights = r["x"], r.get("weights")
-    total = float(np.sum(weights)) if weights is not None else float(len(x))
+    (x, weights), (d, d_weights) = _sample("reference", reference), _sample("data", data)
+    if np.ptp(d_weights) > 0:
+        raise WeightError(f"{data} has unequal weights: data are counted, every event once; drop the array 'weights'")
+    total = float(np.sum(weights))
     if pool is not None:
-        p = read_arrays(pool, needs=("x",))["x"]
+        p, p_weights = _sample("pool", pool)
     else:
         half = generator(seed, "search", "split").permutation(len(x)) < len(x) // 2
-        p, x, weights = x[half], x[~half], None if weights is None else weights[~half]
+        p, p_weights, x, weights = x[half], weights[half], x[~half], weights[~half]
+    p, display = unweighted(p, p_weights, generator(seed, "search", "unweight")), Display(quiet)
+    if len(p) < len(p_weights):
+        display.say(f"pool: {len(p)} of {len(p_weights)} weighted events are left after unweighting")
     test = KernelTest(
         widths=settings.widths,
         n_centers=settings.n_centers,
@@ -50,15 +57,28 @@ def search_arrays(
         seed=small_seed(seed, "search"),
         statistic=settings.statistic,
     )
-    test.fit(x, weights=weights, expected=expected or total)
-    with Display(quiet).bar("toys") as update:
+    test.fit(x, weights=weights, expected=total if expected is None else expected)
+    with display.bar("toys") as update:
         test.calibrate(
             p,
-            n_toys=toys or settings.n_toys,
+            n_toys=settings.n_toys if toys is None else toys,
             seed=small_seed(seed, "toys"),
-            reference="auto",
+            reference=settings.toy_reference if "toy_reference" in settings.model_fields_set else "auto",
             progress=lambda done, count: update(done, count, ""),
         )
-    content: dict[str, Any] = json.loads(test.search(d["x"]).to_json())
+    content: dict[str, Any] = json.loads(test.search(d).to_json())
     write_json(out, content)
     return content
+
+
+def unweighted(x: FloatArray, weights: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Events (n, d) kept with a probability in proportion to their weight: a sample of the weighted distribution."""
+    kept: FloatArray = x[rng.random(len(x)) * weights.max() < weights]
+    return kept
+
+
+def _sample(name: str, path: Path) -> tuple[FloatArray, FloatArray]:
+    """The events (n, d) of a file and their weights (n,), ones unless it has some; both checked."""
+    arrays = read_arrays(path, needs=("x",))
+    x = as_events(name, arrays["x"])
+    return x, as_weights(f"the weights of the {name}", arrays.get("weights"), len(x))
