@@ -26,6 +26,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+INTERRUPTED = 130
+
 ConfigArgument = Annotated[Path | None, typer.Argument(metavar="CONFIG", help="The YAML configuration.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="The same, as an option.")]
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write; overrides the configuration.")]
@@ -185,7 +187,8 @@ def config_command(
 def main() -> None:
     """Run the command line and turn errors into exit codes."""
     try:
-        app(standalone_mode=False)
+        if app(standalone_mode=False) == INTERRUPTED:  # newer versions of typer return the code for Ctrl-C
+            raise KeyboardInterrupt
     except UnseenError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(2)
@@ -194,7 +197,7 @@ def main() -> None:
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted; what is done is kept: run the same command to continue", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except Exception as error:
         # Usage errors carry their own exit code and message; typer's vendored or plain click raises them.
         show = getattr(error, "show", None)
