@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -37,13 +38,17 @@ def write_shard(path: Path, events: Events, meta: Mapping[str, Any] | None = Non
 
     Datasets are contiguous and uncompressed so that they can be memory-mapped. Errors: DiskSpaceError.
     """
-    with write_whole(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
+    # In memory first: HDF5 that meets a full disk keeps complaining about objects that it cannot close.
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", libver="latest") as file:
         file.attrs["schema"] = events.schema.model_dump_json()
         file.attrs["label_names"] = json.dumps(events.label_names)
         for name in _COLUMNS:
             file.create_dataset(name, data=getattr(events, name))
         for name, values in sorted(events.record.items()):
             file.create_dataset(f"record/{name}", data=values)
+    with write_whole(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
     info = ShardInfo(path.name, file_hash(path), len(events), dict(meta or {}))
     write_json(path.with_suffix(".json"), asdict(info))
     return info
