@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from unseen.errors import MissingExtraError, NonFiniteError, SchemaError, ShapeError, WeightError
 from unseen.events.schema import Collection, Schema
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Events"]
 
@@ -160,6 +162,8 @@ class Events:
 
     def to_torch(self, device: torch.device | str = "cpu") -> dict[str, torch.Tensor]:
         """Columns as tensors: objects, present, label, weight, nu. Copies, so the events stay immutable."""
+        import torch  # takes seconds, and whoever reads or simulates events does without
+
         return {name: torch.tensor(getattr(self, name), device=device) for name in _COLUMNS}
 
     @classmethod

@@ -69,7 +69,7 @@ def make_underlying_events(seed: int, size: int) -> UnderlyingEvents:
     )
     parts: list[Particles] = []
     while sum(len(part) for part in parts) < size:
-        batch = generator.batch(BATCH)
+        batch = generator.batch(min(BATCH, 2 * size))
         final = batch.final()
         boson = np.abs(final.id) == 24
         pt = np.zeros(len(final))

@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -139,6 +140,7 @@ def _complaint(name: str, settings: Sequence[str]) -> str:
     return "; ".join(said) or "it gives no reason"
 
 
-def check_settings(name: str, settings: Sequence[str]) -> None:
-    """Let Pythia read the settings and initialise once. Errors: PythiaSettingsError."""
+@cache
+def check_settings(name: str, settings: tuple[str, ...]) -> None:
+    """Let Pythia read the settings and initialise, once per program. Errors: PythiaSettingsError."""
     Generator(name, (*settings, *FIDELITY["fast"]), seed=1)
