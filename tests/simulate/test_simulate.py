@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from unseen.errors import DiskSpaceError
-from unseen.events import Sample, select
+from unseen.events import Sample, select, valid_shard
 from unseen.simulate import Process, Progress, SimulationConfig, simulate
 from unseen.simulate import run as run_module
 from unseen.simulate.overlay import UnderlyingEvents
 from unseen.simulate.particles import Particles
+from unseen.simulate.worker import WATCH_SECONDS
 
 MUONS = Process(
     label="dimuon",
@@ -89,21 +93,6 @@ def test_progress_ends_complete(finished: tuple[Path, dict[str, Sample], list[Pr
     assert last.events_per_second > 0
 
 
-def test_same_seed_same_bytes_after_losing_shards(
-    finished: tuple[Path, dict[str, Sample], list[Progress]], tmp_path: Path
-) -> None:
-    out, *_ = finished
-    copy = tmp_path / "again"
-    shutil.copytree(out, copy)
-    (copy / "test" / "zmumu-00000.h5").unlink()
-    damaged = copy / "train" / "zmumu-00001.h5"
-    damaged.write_bytes(damaged.read_bytes()[:-10])
-    (copy / "train" / ".zmumu-00001.h5.123.part").write_bytes(b"half")
-    (copy / "libraries" / "underlying-test.npz").unlink()
-    simulate(CONFIG, copy, SEED, workers=2)
-    assert contents(copy) == contents(out)
-
-
 def test_nothing_is_done_twice(
     finished: tuple[Path, dict[str, Sample], list[Progress]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,41 +117,96 @@ def test_another_seed_or_setting_makes_new_shards(finished: tuple[Path, dict[str
 
 
 PROGRAM = """
-import signal, sys
+import sys
 from pathlib import Path
 from unseen.simulate import simulate
 from tests.simulate.test_simulate import CONFIG, SEED
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
     simulate(CONFIG, Path(sys.argv[1]), SEED, workers=1)
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_killed_run_continues_to_the_same_bytes(
-    finished: tuple[Path, dict[str, Sample], list[Progress]], tmp_path: Path, how: signal.Signals
+def shards(out: Path) -> set[str]:
+    """The shards that are whole; nothing half-written may lie beside them."""
+    assert not list(out.rglob("*.part"))
+    found = {str(path.relative_to(out)) for path in out.glob("t*/*.h5")}
+    assert all(valid_shard(out / name) for name in found)
+    return found
+
+
+@contextlib.contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """No file may grow beyond `size` bytes, here and in the workers: the writing of a shard fails half-way."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def fill_the_disk(out: Path) -> None:
+    with largest_file(15_000), pytest.raises(DiskSpaceError, match=r"zmumu-\d+\.h5; nothing half-written remains"):
+        simulate(CONFIG, out, SEED, workers=1)
+
+
+def kill(out: Path) -> None:
+    program = out.parent / "program.py"
+    program.write_text(PROGRAM)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    before = shards(out)
+    process = subprocess.Popen([sys.executable, program, out], env=environment, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while {str(path.relative_to(out)) for path in out.glob("t*/*.h5")} == before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    assert process.wait(timeout=30) != 0
+    time.sleep(WATCH_SECONDS + 0.5)  # the worker notices that it is alone
+
+
+def press_ctrl_c(out: Path) -> None:
+    before = len(shards(out))
+
+    def interrupt(now: Progress) -> None:
+        if now.shards_done > before:
+            signal.raise_signal(signal.SIGINT)
+
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background jobs
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            simulate(CONFIG, out, SEED, workers=1, progress=interrupt)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def lose_shards(out: Path) -> None:
+    (out / "train" / "qcd-00000.h5").unlink()
+    (out / "train" / ".zmumu-00001.h5.123.part").write_bytes(b"half")
+    (out / "libraries" / "decays-train.npz").unlink()
+    damaged = next(path for path in sorted(out.glob("t*/zmumu-*.h5")))
+    damaged.write_bytes(damaged.read_bytes()[:-10])
+
+
+def test_a_run_continues_to_the_same_bytes_whatever_stopped_it(
+    finished: tuple[Path, dict[str, Sample], list[Progress]], tmp_path: Path
 ) -> None:
     done, *_ = finished
-    out, program = tmp_path / "out", tmp_path / "program.py"
-    program.write_text(PROGRAM)
-    root = Path(__file__).parents[2]
+    out = tmp_path / "out"
     shutil.copytree(done / "libraries", out / "libraries")
-    process = subprocess.Popen(
-        [sys.executable, program, out], env={**os.environ, "PYTHONPATH": str(root)}, stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 60
-    while not list(out.glob("*/*.h5")) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(how)
-    assert process.wait(timeout=30) != 0
-    time.sleep(0.2)
-    assert list(out.glob("*/*.h5"))
-    assert not (out / "test" / "sample.json").exists()
-    simulate(CONFIG, out, SEED, workers=1)
+    fill_the_disk(out)
+    assert shards(out) == {"train/qcd-00000.h5"}
+    kill(out)
+    [part.unlink() for part in out.rglob("*.part")]  # nobody was left to do it; the next run would
+    assert len(shards(out)) > 1
+    press_ctrl_c(out)
+    assert len(shards(out)) > 2
+    assert not list(out.rglob("sample.json"))
+    lose_shards(out)
+    simulate(CONFIG, out, SEED, workers=2)
     assert contents(out) == contents(done)
 
 
-def test_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_on_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
