@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from unseen.embed.encoders import ENCODERS
-from unseen.embed.objectives import OBJECTIVES
 from unseen.embed.settings import TrainingConfig
 from unseen.errors import ConfigError, MissingFileError, did_you_mean
 from unseen.search.calibration import MIN_TOYS
@@ -142,7 +141,8 @@ def parse_config(content: Any, origin: str = "config") -> Config:
     try:
         return Config.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"{origin}: {'; '.join(_explain(Config, error, ())[:MOST_MISTAKES])}") from error
+        mistakes = [_explain(dict(item)) for item in error.errors()[:MOST_MISTAKES]]
+        raise ConfigError(f"{origin}: {'; '.join(mistakes)}") from error
 
 
 def load_config(path: str | Path) -> Config:
@@ -164,32 +164,18 @@ def to_yaml(config: Config) -> str:
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
-def _explain(model: type[BaseModel], error: ValidationError, above: tuple[str, ...]) -> list[str]:
-    """One sentence for every mistake in a section of type `model`, which lies below the keys `above`."""
-    found = []
-    for item in error.errors():
-        location = [str(part) for part in item["loc"]]
-        key = ".".join((*above, *location))
-        inner = item.get("ctx", {}).get("error")
-        if isinstance(inner, ValidationError):  # a setting that is built from a name, such as train.encoder
-            found += _explain(_inner_model(inner), inner, (*above, *location))
-        elif item["type"] == "extra_forbidden":
-            found.append(f"unknown key '{key}'{did_you_mean(location[-1], _fields_at(model, location[:-1]))}")
-        else:
-            message = " ".join(item["msg"].removeprefix("Value error, ").split())
-            found.append(f"{key + ': ' if key else ''}{message}")
-    return found
+def _explain(item: Mapping[str, Any]) -> str:
+    location = [str(part) for part in item["loc"]]
+    key = ".".join(location)
+    if item["type"] == "extra_forbidden":
+        return f"unknown key '{key}'{did_you_mean(location[-1], _fields_at(Config, location[:-1]))}"
+    message = " ".join(item["msg"].removeprefix("Value error, ").split())
+    return f"{key + ': ' if key else ''}{message}"
 
 
-def _inner_model(error: ValidationError) -> type[BaseModel]:
-    """The class that an error of a registry's entry is about; pydantic knows it by its name only."""
-    known = [*ENCODERS.values(), *OBJECTIVES.values()]
-    return next((model for model in known if model.__name__ == error.title), BaseModel)
-
-
-def _fields_at(model: type[BaseModel], location: list[str]) -> list[str]:
-    """Names of the fields of the section at a path of keys."""
-    named = False  # the next part is a name that the user chose
+def _fields_at(model: type[BaseModel], location: list[str]) -> set[str]:
+    """Names of the fields of the section at a path of keys, and of its variants where it is chosen by a name."""
+    named = False  # whether the next part is a name that the user chose
     for part in location:
         if named:
             named = False
@@ -198,6 +184,7 @@ def _fields_at(model: type[BaseModel], location: list[str]) -> list[str]:
         options = [annotation, *get_args(annotation)]
         section = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
         if section is None:
-            return []
+            return set()
         model, named = section, get_origin(annotation) is dict
-    return [] if named else [field.alias or name for name, field in model.model_fields.items()]
+    variants = [] if named else [model, *model.__subclasses__()]
+    return {field.alias or name for variant in variants for name, field in variant.model_fields.items()}
