@@ -38,7 +38,8 @@ def run_stage(
 
     `outputs` are the files that later stages read; the record with their hashes is written last, so a stage that was
     killed has none. What a killed attempt left behind is kept for `work` to continue from if its inputs were the same,
-    else removed; with `keep` it always stays (for work that checks its own pieces).
+    else removed; with `keep` it always stays (for work that checks its own pieces). Work that fails before it has
+    written anything, as it does on bad input, leaves no folder.
     Returns the hash that stands for the outputs, and whether the stage was skipped.
     """
     key = digest(inputs)
@@ -51,8 +52,13 @@ def run_stage(
     (folder / RECORD).unlink(missing_ok=True)
     write_json(folder / STARTED, {"key": key})
     start = time.perf_counter()
-    with disk_space_guard(folder):
-        work(folder)
+    try:
+        with disk_space_guard(folder):
+            work(folder)
+    except BaseException:
+        if [path.name for path in folder.iterdir()] == [STARTED]:
+            shutil.rmtree(folder)
+        raise
     hashes = {name: file_hash(folder / name) for name in outputs}
     write_json(folder / RECORD, {"key": key, "outputs": hashes, "seconds": round(time.perf_counter() - start, 2)})
     return digest(hashes), False
