@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from unseen.events import Events, select
-from unseen.events.observables import dilepton_mass, jet_multiplicity, lepton_multiplicity, met
+from unseen.events.observables import dilepton_mass, jet_multiplicity, lepton_multiplicity, met, transverse_mass
 from unseen.simulate import SimulationConfig, load_processes
 from unseen.simulate.generate import generate
 from unseen.simulate.jobs import plan_libraries, plan_shards
@@ -42,10 +42,20 @@ def test_w(folder: Path) -> None:
     assert np.median(met(events)) == pytest.approx(35.5, abs=1.5)
     assert np.mean(jet_multiplicity(events) == 0) == pytest.approx(0.83, abs=0.03)
     assert account["cross_section_pb"] == pytest.approx(13_600, rel=0.08)
+    assert account["passed"] / account["generated"] == pytest.approx(0.285, abs=0.02)
+    mass = transverse_mass(events)
+    assert np.mean(mass > 80.4) == pytest.approx(0.20, abs=0.03)  # the edge is at the mass of the W
+    assert np.mean(mass > 100) < 0.03
+    eta = np.where(
+        events.has("electrons")[:, 0], events.get("electrons", "eta")[:, 0], events.get("muons", "eta")[:, 0]
+    )
+    assert np.median(np.abs(eta)) == pytest.approx(1.19, abs=0.08)
+    assert np.median(eta) == pytest.approx(0.0, abs=0.1)
 
 
 def test_z_peaks(folder: Path) -> None:
-    events, _ = make(folder, "z", 2000)
+    events, account = make(folder, "z", 2000)
+    assert account["passed"] / account["generated"] == pytest.approx(0.29, abs=0.025)
     mass = dilepton_mass(events)
     electrons = events.has("electrons")[:, 1]
     for kind, target in ((electrons, 90.3), (~electrons, 90.5)):
@@ -54,13 +64,15 @@ def test_z_peaks(folder: Path) -> None:
 
 
 def test_tt(folder: Path) -> None:
-    events, _ = make(folder, "tt", 1000)
+    events, account = make(folder, "tt", 1000)
+    assert account["passed"] / account["generated"] == pytest.approx(0.26, abs=0.03)
     assert np.mean(jet_multiplicity(events) >= 3) == pytest.approx(0.78, abs=0.05)
     assert np.median(met(events)) == pytest.approx(55, abs=4)
 
 
 def test_a_to_four_leptons(folder: Path) -> None:
-    events, _ = make(folder, "ato4l", 800)
+    events, account = make(folder, "ato4l", 800)
+    assert account["passed"] / account["generated"] == pytest.approx(0.25, abs=0.03)
     assert np.mean(lepton_multiplicity(events) >= 4) == pytest.approx(0.125, abs=0.04)
 
 
