@@ -40,7 +40,7 @@ def test_tiny_shard(name: str, out: Path) -> None:
     assert account["passed"] >= N
 
 
-@pytest.mark.parametrize("name", ["w", "tt", "qcd"])  # with a filter, without, and with decays from a library
+@pytest.mark.parametrize("name", ["w", "tt"])  # with a filter and without; QCD: test_simulate.py
 def test_the_same_job_makes_the_same_events(name: str, out: Path) -> None:
     processes = load_processes()
     config = SimulationConfig(train={name: N}, test={name: N}, underlying_events=30, decays=60)

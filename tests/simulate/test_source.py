@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unseen.simulate import Process, Slice, load_processes
+from unseen.simulate import source as source_module
 from unseen.simulate.hooks import lepton_hook
 from unseen.simulate.isolation import LeptonCut
 from unseen.simulate.pythia import FIDELITY, Generator
@@ -44,7 +45,8 @@ def test_a_filter_does_not_change_the_cross_section(given_pb: float | None) -> N
     assert a == pytest.approx(b, rel=4 * np.sqrt(a2 + b2))
 
 
-def test_slices_add_up_to_the_whole() -> None:
+def test_slices_add_up_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_module, "SURVEY", 4000)
     edges = ((50, 70), (70, 120), (120, 0))
     parts = tuple(
         Slice(settings=(f"PhaseSpace:pTHatMin={low}", *([f"PhaseSpace:pTHatMax={high}"] if high else [])))
