@@ -128,6 +128,15 @@ def test_a_low_count_is_not_cut_off_by_a_logarithmic_axis() -> None:
     assert axis.get_ylim()[0] < 1.0 < 4000.0 < axis.get_ylim()[1]
 
 
+@pytest.mark.parametrize("data", [[3.0, 2.0], [4000.0, 2.0]])
+def test_error_bars_end_inside_the_axis(data: list[float]) -> None:
+    s = hand_made(data, [1.0, 2.0])
+    with hep_style():
+        axis = Figure().subplots()
+        observables._scale(axis, s)
+    assert axis.get_ylim()[1] > (s.data + garwood(s.data)[1]).max()
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [

@@ -153,12 +153,13 @@ def _plot(s: Spectrum) -> Plot:
 
 def _scale(axis: Axes, s: Spectrum) -> None:
     peak = max(s.reference.max(), s.data.max(), s.learned.max())
+    top = float(max(peak, (s.data + garwood(s.data)[1])[s.data > 0].max(initial=0)))
     filled = np.concatenate([values[values > 0] for values in (s.reference, s.data)])
     if filled.size and peak / filled.min() > LOG_ABOVE and peak > 1:
         axis.set_yscale("log")
-        axis.set_ylim(max(0.3, 0.5 * filled.min()), 2.5 * peak)
+        axis.set_ylim(max(0.3, 0.5 * filled.min()), 2 * top)
     else:
-        axis.set_ylim(0, 1.2 * peak if peak > 0 else 1.0)
+        axis.set_ylim(0, 1.1 * top if top > 0 else 1.0)
 
 
 def _name(s: Spectrum) -> str:
