@@ -115,15 +115,15 @@ def test_without_a_pool_half_of_the_reference_is_set_apart(folder: Path, seen: t
 
 
 def test_weights_follow_their_events_through_the_split(folder: Path, seen: type[Recorded]) -> None:
-    x = np.random.default_rng(1).uniform(1, 2, size=(800, 2))
+    x = np.random.default_rng(1).uniform(1, 2, size=(1200, 2))
     write_arrays(folder / "R.npz", x=x, weights=x[:, 0])
     write_arrays(folder / "D.npz", x=np.random.default_rng(2).uniform(1, 2, size=(60, 2)))
     search(folder, pool=None)
     np.testing.assert_array_equal(seen.seen["weights"], seen.seen["x"][:, 0])
     pool = seen.seen["pool"]
     assert np.isin(pool[:, 0], x[:, 0]).all()
-    # Unweighted: density x on 1..2 instead of flat, with a mean of 14/9 instead of 3/2, and 3/4 of 400 events kept.
-    assert 260 < len(pool) < 340
+    # Unweighted: density x on 1..2 instead of flat, with a mean of 14/9 instead of 3/2, and 3/4 of 600 events kept.
+    assert 390 < len(pool) < 510
     assert pool[:, 0].mean() == pytest.approx(14 / 9, abs=0.06)
 
 
