@@ -78,7 +78,7 @@ def _check_labels(config: Config, settings: SimulationConfig) -> None:
     if config.data.signal is None:
         return
     signal, known = config.data.signal.process, load_processes(settings.processes)
-    for name in {*config.pools.mixture, *(config.pools.train_mixture or {})} & known.keys() - {signal}:
+    for name in sorted({*config.pools.mixture, *(config.pools.train_mixture or {})} & known.keys() - {signal}):
         if signal in known and known[name].label == known[signal].label:
             raise ConfigError(
                 f"the signal '{signal}' and '{name}' have the same label '{known[name].label}', so the signal would "
