@@ -14,9 +14,11 @@ import torch
 
 from tests.embed.toy import toy_events, toy_settings
 from unseen.embed import TrainingConfig, linear_probe, train
+from unseen.embed.data import split_by_source
 from unseen.embed.loop import learning_rate_factor
 from unseen.errors import CorruptFileError, NonFiniteError, NotEnoughEventsError
 from unseen.events import Events
+from unseen.events.normalisation import Normalisation
 
 FILES = ("model.safetensors", "model.json", "history.json")
 
@@ -167,3 +169,15 @@ def test_learning_rate_warms_up_and_falls() -> None:
     assert rates[9] == rates[10] == 1.0
     assert (np.diff(rates[10:]) < 0).all()
     assert rates[-1] == pytest.approx(0.01)
+
+
+def test_normalisation_does_not_see_the_validation_share(toy: Events, tmp_path: Path) -> None:
+    settings = toy_settings(epochs=1)
+    fit, held = split_by_source(toy, settings.validation_fraction, seed=4)
+    objects = toy.objects.copy()
+    objects[held] *= 100.0
+    other = toy.replace_objects(objects, toy.present)
+    first, second = (train(events, settings, tmp_path / str(i), seed=4) for i, events in enumerate((toy, other)))
+    assert second.normalisation == first.normalisation == Normalisation.fit(toy[fit], log_pt=settings.log_pt)
+    assert first.normalisation != Normalisation.fit(toy, log_pt=settings.log_pt)
+    np.testing.assert_array_equal(second.embed(toy[fit]), first.embed(toy[fit]))
