@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from unseen.errors import ConfigError, CorruptFileError, NotFittedError
 from unseen.search import archive
 from unseen.search.calibration import CALIBRATIONS, MIN_TOYS, Null
-from unseen.search.checks import observed_checks, repeat_checks, settings_checks
+from unseen.search.checks import check_comparable, observed_checks, repeat_checks, settings_checks
 from unseen.search.combine import COMBINATIONS
 from unseen.search.features import Widths, parse_widths
 from unseen.search.fitted import Fitted, split_reference
@@ -182,7 +182,7 @@ class KernelTest:
         return self._null
 
     def search(self, data: ArrayLike) -> SearchResult:
-        """Return the calibrated result for `data` (n, d); ConfigError if the toys fix N_D and the data have another."""
+        """Return the calibrated result for `data` (n, d); ConfigError if the toys' N_D are unlike theirs."""
         fitted, null = self._need_fit(), self._null
         if null is None or self._pool_keys is None:
             raise NotFittedError("search needs a null distribution; call calibrate(pool) first")
@@ -190,11 +190,7 @@ class KernelTest:
         keys = row_keys(x)
         fitted.check_new("data", keys)
         check_disjoint("data", keys, "the pool", self._pool_keys)
-        if null.n_data not in (None, len(x)):
-            raise ConfigError(
-                f"all toys have {null.n_data} data events (n_data of calibrate), the data have {len(x)}: "
-                f"calibrate with n_data={len(x)}, or without it"
-            )
+        check_comparable(null, len(x), fitted.expected, self.normalisation)
         observed = self.statistic(x, mode=null.mode)
         p = null.p_value(observed.t)
         log_p = null.log_p_per_width(observed.t)

@@ -6,7 +6,8 @@ variance S^2 (1/N_D + 1/N_R) with S^2 the unbiased variance of U: exactly right 
 where drawing data from a small pool against a fixed reference is not.
 
 `fixed`: the reference stays the one at hand and the data come from the pool. The p-value then conditions on that
-reference, and the pool's own fluctuation shifts all toys alike, a variance N_D / |P| relative to the data's.
+reference, and the pool's own fluctuation shifts all toys alike, a variance N_D / |P| relative to the data's: with
+|P| = 2 N_D null data gave p <= 0.05 in 17 % of cases, with 5 N_D in 6 %, so that less is refused.
 
 N_D is never zero: the test of no data is an error, so toys are conditioned the same way.
 """
@@ -24,6 +25,7 @@ __all__ = ["REFERENCES", "ToyPlan", "plan_toys"]
 
 REFERENCES = ("redrawn", "fixed")
 MARGIN_SIGMA = 5.0  # the pool must hold N plus this many standard deviations
+FIXED_POOL = 5.0  # times N: the smallest pool for toys with a fixed reference
 Index = NDArray[np.int64]
 
 
@@ -63,10 +65,12 @@ def plan_toys(
     if n_toys < 1 or seed < 0:
         raise ConfigError(f"n_toys is {n_toys} and seed is {seed}; expected n_toys >= 1 and seed >= 0")
     needed = n_data if n_data is not None else int(np.ceil(expected + MARGIN_SIGMA * np.sqrt(expected)))
+    if reference == "fixed":
+        needed = max(needed, int(np.ceil(FIXED_POOL * (expected if n_data is None else n_data))))
     if n_pool < needed:
         raise NotEnoughEventsError(
-            f"the pool has {n_pool} events; toys of {expected:g} expected events need at least {needed} "
-            f"(20 times the expectation, {20 * expected:g}, is better)"
+            f"the pool has {n_pool} events; toys of {expected:g} expected events (reference {reference}) need at least "
+            f"{needed} (20 times the expectation, {20 * expected:g}, is better)"
         )
     if n_data is not None:
         return ToyPlan(reference, n_reference, n_pool, np.full(n_toys, n_data), seed)
