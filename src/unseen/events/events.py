@@ -24,13 +24,13 @@ _COLUMNS = ("objects", "present", "label", "weight", "nu")
 class Events:
     """n collision events as padded slots. Every array is read-only.
 
-    objects  float32 (n, slots, features), 0 where absent; units as in `schema.units`
-    present  bool    (n, slots)
-    label    int64   (n,), index into `label_names` (the process)
-    weight   float64 (n,)
-    nu       float32 (n, k), nuisance parameters the events were distorted with, k = 0 for nominal events
-    record   a few simulation truths, name -> (n, ...); `record["source"]` (int64) identifies the generated event:
-             rows that share it are copies and must never be split between two pools
+    * objects: float32 (n, slots, features), 0 where absent; units as in `schema.units`
+    * present: bool (n, slots)
+    * label: int64 (n,), index into `label_names` (the process)
+    * weight: float64 (n,)
+    * nu: float32 (n, k), nuisance parameters the events were distorted with, k = 0 for nominal events
+    * record: a few simulation truths, name -> (n, ...); `record["source"]` (int64) identifies the generated event: rows
+      that share it are copies and must never be split between two pools
 
     Build with `Events.create`, which checks and fills in defaults.
     """
