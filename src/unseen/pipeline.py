@@ -19,14 +19,14 @@ import torch
 from unseen.arrays import FloatArray, read_arrays, write_arrays
 from unseen.config import Config, load_config, parse_config, to_yaml
 from unseen.embed import Model, ProbeResult, linear_probe, train
-from unseen.errors import ConfigError, did_you_mean
+from unseen.errors import ConfigError, NotEnoughEventsError, did_you_mean
 from unseen.events import Events
 from unseen.events.atomic import write_json, write_whole
 from unseen.progress import Display
 from unseen.report import ReportInputs, summary_figure, write_report
 from unseen.search import KernelTest, Null, SearchResult
 from unseen.seeds import small_seed
-from unseen.sources import check_config, files_hash, load_pools, simulated, simulation_config
+from unseen.sources import check_config, files_hash, label_of, load_pools, simulated, simulation_config
 from unseen.stages import digest, locked, run_stage, stage_seconds
 
 __all__ = ["STAGES", "run"]
@@ -55,7 +55,7 @@ def run(
     settings = _resolve(config, out, seed)
     if until not in STAGES:
         raise ConfigError(f"no stage '{until}'{did_you_mean(until, STAGES)}")
-    check_config(settings)
+    check_config(settings, pools=until != "simulate")
     with locked(settings.out):
         with write_whole(settings.out / "config.yaml") as temporary:
             temporary.write_text(to_yaml(settings), encoding="utf-8")
@@ -137,8 +137,8 @@ class RunContext:
 
 def simulate_stage(run: RunContext) -> None:
     """Make the events, or note the hashes of the files that hold them."""
+    run.hashes["files"] = digest(files_hash(run.config))
     if run.config.files is not None:
-        run.hashes["files"] = digest(files_hash(run.config))
         return
 
     def work(folder: Path) -> None:
@@ -198,7 +198,7 @@ def search_stage(run: RunContext) -> None:
 
     def work(folder: Path) -> None:
         z = {name: read_arrays(run.out / "embed" / f"{name}.npz")["x"] for name in POOLS}
-        beside = _search(run, z, other, config.n_toys_beside)[1]
+        beside = _search_beside(run, z, other)
         test, result, null = _search(run, z, config.normalisation, config.n_toys)
         test.save(folder / "test.npz")
         combined, null_combined = null.combined(np.array(result.t))
@@ -211,11 +211,22 @@ def search_stage(run: RunContext) -> None:
             f_data=test.score(z["data"]),
         )
         write_json(folder / RESULT, json.loads(result.to_json()))
-        write_json(folder / "beside.json", json.loads(beside.to_json()))
+        write_json(folder / "beside.json", beside)
 
     inputs = {"search": config.model_dump(mode="json"), "expected": run.config.pools.expected}
     run.stage("search", inputs, work, (RESULT, "beside.json", "null.npz", "test.npz"))
     write_json(run.out / RESULT, result_content(run))
+
+
+def _search_beside(run: RunContext, z: Mapping[str, FloatArray], normalisation: str) -> dict[str, Any] | None:
+    """The search with the other normalisation; None where the pool cannot supply as many data events as there are."""
+    try:
+        result = _search(run, z, normalisation, run.config.search.n_toys_beside)[1]
+    except NotEnoughEventsError as error:
+        run.display.say(f"no search with {normalisation} normalisation: {error}")
+        return None
+    content: dict[str, Any] = json.loads(result.to_json())
+    return content
 
 
 def _search(
@@ -238,6 +249,8 @@ def _search(
             seed=small_seed(seed, "toys"),
             reference=config.toy_reference,
             progress=lambda done, total: update(done, total, ""),
+            # A test of shape alone: its toys have as many events as the data, whatever was expected.
+            n_data=len(z["data"]) if normalisation == "free" else None,
         )
     return test, test.search(z["data"]), null
 
@@ -289,11 +302,12 @@ def report_inputs(run: RunContext) -> ReportInputs:
         weight_reference=weight,
         f_reference=arrays["f_reference"],
         f_data=arrays["f_data"],
-        signal_label=signal.process if signal else None,
+        signal_label=label_of(run.config, signal.process) if signal else None,
         history={name: [epoch[name] for epoch in history] for name in history[0]},
         probe=json.loads((run.out / "embed" / "probe.json").read_text(encoding="utf-8")),
         config_text=to_yaml(run.config),
         provenance=run.provenance(),
+        durations={name: seconds for name in run.hashes if (seconds := stage_seconds(run.out / name)) is not None},
     )
 
 

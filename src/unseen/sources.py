@@ -39,13 +39,16 @@ def plan(config: Config) -> PoolPlan:
     )
 
 
-def check_config(config: Config) -> None:
-    """Refuse what cannot work before anything is started: pools too small, unknown processes, missing files."""
-    pools = config.pools
-    needed = pools.expected + POOL_MARGIN * np.sqrt(pools.expected)
-    if pools.toys < needed:
+def check_config(config: Config, pools: bool = True) -> None:
+    """Refuse what cannot work before anything is started: pools too small, unknown processes, missing files.
+
+    Without `pools` the events need not fill them: for making samples only.
+    """
+    expected, toys = config.pools.expected, config.pools.toys
+    needed = expected + POOL_MARGIN * np.sqrt(expected)
+    if pools and toys < needed:
         raise NotEnoughEventsError(
-            f"pools.toys is {pools.toys} but toys of {pools.expected:g} expected events need at least {needed:.0f}: "
+            f"pools.toys is {toys} but toys of {expected:g} expected events need at least {needed:.0f}: "
             "enlarge pools.toys or lower pools.expected"
         )
     Schema.load(config.schema_)
@@ -56,6 +59,8 @@ def check_config(config: Config) -> None:
     else:
         settings = simulation_config(config)
         _check_labels(config, settings)
+        if pools:
+            _check_counts(settings, plan(config))
         check_simulation(settings, config.seed)
 
 
@@ -86,15 +91,25 @@ def _check_labels(config: Config, settings: SimulationConfig) -> None:
             )
 
 
+def _check_counts(settings: SimulationConfig, needed: PoolPlan) -> None:
+    """Refuse numbers of events under `simulate` that cannot fill the pools."""
+    for role, wanted, given in (("train", needed.train, settings.train), ("test", needed.test_total, settings.test)):
+        for process, count in wanted.items():
+            if given.get(process, 0) < count:
+                raise NotEnoughEventsError(
+                    f"simulate.{role} makes {given.get(process, 0)} events of '{process}' but the pools need {count}: "
+                    f"ask for more, make the pools smaller, or leave simulate.{role} out"
+                )
+
+
 def simulation_config(config: Config) -> SimulationConfig:
     """The simulation's settings with the number of events that the pools need, unless the user named them."""
     if config.simulate is None:
         raise ConfigError("this configuration has no 'simulate' section: its events come from files")
     settings = config.simulate.model_copy(update={"schema_name": config.schema_})
-    if settings.train or settings.test:
-        return settings
     needed = plan(config)
-    return settings.model_copy(update={"train": needed.train, "test": needed.test_total})
+    wanted = {"train": needed.train, "test": needed.test_total}
+    return settings.model_copy(update={role: getattr(settings, role) or wanted[role] for role in wanted})
 
 
 def simulated(config: Config, folder: Path, workers: int | None, display: Display) -> None:
@@ -180,12 +195,17 @@ def load_pools(config: Config, folder: Path) -> tuple[Events, dict[str, Events]]
     return training, pools
 
 
+def label_of(config: Config, process: str) -> str:
+    """The label that the events of a process carry."""
+    known = load_processes(config.simulate.processes) if config.simulate is not None else {}
+    return known[process].label if process in known else process
+
+
 def _by_label(config: Config, counts: Mapping[str, int]) -> dict[str, int]:
     """Counts of processes as counts of the labels that their simulated events carry."""
-    known = load_processes(config.simulate.processes) if config.simulate is not None else {}
     result: dict[str, int] = {}
     for name, count in counts.items():
-        label = known[name].label if name in known else name
+        label = label_of(config, name)
         result[label] = result.get(label, 0) + count
     return result
 
