@@ -151,9 +151,17 @@ class Study:
 
 
 def run(
-    n_centers: int, n_null: int, n_signal: int, seed: int = 0, modes: Sequence[str] = STATISTICS
+    n_centers: int,
+    n_null: int,
+    n_signal: int,
+    seed: int = 0,
+    modes: Sequence[str] = STATISTICS,
+    without: Sequence[str] = (),
 ) -> list[dict[str, object]]:
-    """Return rows (name, value, unit, baseline, ratio): null means and median Z of each statistic and signal."""
+    """Return rows (name, value, unit, baseline, ratio): null means and median Z of each statistic and signal.
+
+    Signals named in `without` are left out; the others keep their numbers.
+    """
     study = Study(n_centers, seed, modes)
     rows = []
     null = study.statistics(n_null, 0, None)
@@ -168,6 +176,8 @@ def run(
             _row(f"{name} fitted chi-squared degrees of freedom", freedom[mode], "", None),
         ]
     for stream, signal in enumerate(SIGNALS, start=1):
+        if signal.name in without:
+            continue
         for mode, t in study.statistics(n_signal, stream, signal).items():
             z = stats.norm.isf(stats.chi2.sf(np.median(t), freedom[mode]))
             name = f"M={n_centers} {mode} {signal.name} median Z (fitted chi-squared)"
