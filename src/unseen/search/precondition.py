@@ -133,5 +133,5 @@ class DataWhitener:
         kind = WithInverse if z.shape[2] <= longest else WithData
         try:
             return kind.build(self.factor, z)
-        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # at tiny penalties float32 cannot hold the range of curvatures
-            return Shared(self.factor)
+        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+            return Shared(self.factor)  # at tiny penalties float32 cannot hold the range of curvatures
