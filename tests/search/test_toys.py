@@ -60,3 +60,11 @@ def test_a_pool_that_is_too_small_is_named() -> None:
     with pytest.raises(NotEnoughEventsError, match="at least 150"):
         plan_toys(10, 100.0, 300, 149, "redrawn", 0, None)
     assert plan_toys(10, 100.0, 300, 150, "redrawn", 0, None).n_toys == 10
+
+
+def test_a_fixed_reference_needs_a_pool_of_five_expectations() -> None:
+    with pytest.raises(NotEnoughEventsError, match=r"reference fixed\) need at least 500"):
+        plan_toys(10, 100.0, 300, 499, "fixed", 0, None)
+    assert plan_toys(10, 100.0, 300, 500, "fixed", 0, None).n_toys == 10
+    with pytest.raises(NotEnoughEventsError, match="at least 600"):
+        plan_toys(10, 100.0, 300, 599, "fixed", 0, 120)
