@@ -84,6 +84,11 @@ def test_context_names_normalisation_toys_and_caveats() -> None:
     assert "only 4 times the expected data" in text
 
 
+def test_a_small_pool_is_no_caveat_where_the_reference_is_redrawn() -> None:
+    assert caveats({"pool_overlap": 0.25, "toy_reference": "redrawn"}) == []
+    assert len(caveats({"pool_overlap": 0.25, "toy_reference": "fixed"})) == 1
+
+
 def test_recorded_flags_are_not_failures() -> None:
     checks = {"settings_from_reference": False, "fewer_centers_than_asked": False, "rank": [3], "constant_features": []}
     assert failed_checks(checks) == []

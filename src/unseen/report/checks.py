@@ -59,7 +59,9 @@ def caveats(checks: Mapping[str, Any]) -> list[str]:
     """Sentences on recorded numbers that weaken a result without voiding it."""
     found = []
     overlap, outside = checks.get("pool_overlap"), checks.get("far_outside")
-    if isinstance(overlap, int | float) and overlap > POOL_OVERLAP:
+    # Redrawing the reference with the data makes toys right for a pool of any size (unseen.search.toys).
+    redrawn = checks.get("toy_reference") == "redrawn"
+    if isinstance(overlap, int | float) and overlap > POOL_OVERLAP and not redrawn:
         found.append(
             f"The toys draw from a pool only {number(1 / overlap)} times the expected data, so they share events; p is "
             "less certain than its interval says."

@@ -51,7 +51,8 @@ def observed_checks(settings: Settings, reference: Floats, data: Floats, expecte
     """Return checks of the data against the reference (both standardised) and of the toys behind the null.
 
     far_outside: fraction of data events farther from every centre than any reference event (of a subsample); the
-    kernel is nearly blind there. pool_overlap: N over the events that the toys' data are drawn from; ask for 0.05.
+    kernel is nearly blind there. pool_overlap: N over the events that the toys' data are drawn from; ask
+    for 0.05 where the reference is fixed.
     yield_pull: (N_D - N) / sqrt(N).
     """
     tree = cKDTree(settings.centers)
