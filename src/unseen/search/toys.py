@@ -7,7 +7,8 @@ where drawing data from a small pool against a fixed reference is not.
 
 `fixed`: the reference stays the one at hand and the data come from the pool. The p-value then conditions on that
 reference, and the pool's own fluctuation shifts all toys alike, a variance of N_D over its size relative to the
-data's: with a pool of 2 N_D null data gave p <= 0.05 in 17 % of cases, with one of 5 N_D in 6 %, so that less is refused.
+data's: with a pool of 2 N_D null data gave p <= 0.05 in 17 % of cases, with one of 5 N_D in 6 %, so that less is
+refused.
 
 N_D is never zero: the test of no data is an error, so toys are conditioned the same way.
 """
