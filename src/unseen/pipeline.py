@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from unseen.arrays import FloatArray, read_arrays, write_arrays
 from unseen.config import Config, load_config, parse_config, to_yaml
+from unseen.context import RunContext
 from unseen.embed import Model, ProbeResult, linear_probe, train
 from unseen.errors import ConfigError, NotEnoughEventsError, did_you_mean
 from unseen.events import Events
@@ -26,8 +21,8 @@ from unseen.progress import Display
 from unseen.report import ReportInputs, summary_figure, write_report
 from unseen.search import KernelTest, Null, SearchResult
 from unseen.seeds import small_seed
-from unseen.sources import check_config, files_hash, label_of, load_pools, simulated, simulation_config
-from unseen.stages import digest, locked, run_stage, stage_seconds
+from unseen.sources import check_config, files_hash, label_of, simulated, simulation_config
+from unseen.stages import digest, locked
 
 __all__ = ["STAGES", "run"]
 
@@ -75,64 +70,6 @@ def _resolve(config: Config | str | Path | Mapping[str, Any], out: str | Path | 
         config = parse_config(dict(config))
     changes = {key: value for key, value in (("out", out), ("seed", seed)) if value is not None}
     return parse_config(config.model_dump(by_alias=True) | changes, "command line") if changes else config
-
-
-@dataclass
-class RunContext:
-    """A run on its way through the stages: each one adds the hash of what it wrote, which the later ones depend on."""
-
-    config: Config
-    workers: int | None
-    display: Display
-    hashes: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def out(self) -> Path:
-        """The run folder."""
-        return self.config.out
-
-    @cached_property
-    def pools(self) -> tuple[Events, dict[str, Events]]:
-        """Training events and the other pools; read once, when a stage that is not skipped needs them."""
-        return load_pools(self.config, self.out / "simulate")
-
-    def stage(
-        self,
-        name: str,
-        inputs: Mapping[str, Any],
-        work: Callable[[Path], None],
-        outputs: tuple[str, ...],
-        **options: Any,
-    ) -> None:
-        """Run a stage unless its inputs (its settings, the seed, all that came before, the package) are unchanged."""
-        everything = {
-            "stage": name,
-            "inputs": inputs,
-            "seed": self.config.seed,
-            "before": self.hashes,
-            "unseen": metadata.version("unseen"),
-            # Sums in another order differ in the last bits: results are tied to the number of threads.
-            "threads": torch.get_num_threads(),
-        }
-        self.hashes[name], skipped = run_stage(self.out / name, everything, work, outputs=outputs, **options)
-        seconds = stage_seconds(self.out / name)
-        self.display.say(f"{name:9s} " + ("unchanged, kept" if skipped else f"done in {seconds:.0f} s"))
-
-    def provenance(self) -> dict[str, Any]:
-        """Where and how the run was made: versions, machine, hashes of every stage's outputs, times."""
-        versions = {name: metadata.version(name) for name in ("unseen", "torch", "numpy", "scipy", "lightning")}
-        return {
-            "seed": self.config.seed,
-            "versions": versions | {"python": platform.python_version()},
-            "machine": {
-                "system": platform.system(),
-                "architecture": platform.machine(),
-                "cores": os.cpu_count(),
-                "threads": torch.get_num_threads(),
-            },
-            "outputs": self.hashes,
-            "seconds": {name: stage_seconds(self.out / name) for name in self.hashes},
-        }
 
 
 def simulate_stage(run: RunContext) -> None:
@@ -307,7 +244,7 @@ def report_inputs(run: RunContext) -> ReportInputs:
         probe=json.loads((run.out / "embed" / "probe.json").read_text(encoding="utf-8")),
         config_text=to_yaml(run.config),
         provenance=run.provenance(),
-        durations={name: seconds for name in run.hashes if (seconds := stage_seconds(run.out / name)) is not None},
+        durations=run.seconds,
     )
 
 

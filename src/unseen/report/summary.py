@@ -83,4 +83,7 @@ def _observable(top: Axes, bottom: Axes, s: Spectrum) -> None:
     draw_ratio(bottom, s)
     top.tick_params(labelbottom=False)
     top.set_title("where it shows most", loc="left", fontsize=11)
-    top.legend(loc="best", fontsize=8)
+    # Room above the data: matplotlib's best place does not know about error bars.
+    low, high = top.get_ylim()
+    top.set_ylim(low, high**1.4 / low**0.4 if top.get_yscale() == "log" else low + 1.4 * (high - low))
+    top.legend(loc="upper right", fontsize=8, ncols=2)
