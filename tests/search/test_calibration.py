@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from unseen.errors import ConfigError
+from unseen.search import KernelTest
 from unseen.search.calibration import Null, empirical_p, gamma_log_p
 from unseen.search.combine import COMBINATIONS
 
@@ -89,3 +90,18 @@ def test_one_absurdly_negative_toy_does_not_spoil_the_smooth_null() -> None:
     p = np.exp(Null(t, "converged").log_p_per_width(np.array([30.0, 30.0])))
     assert p[0] == pytest.approx(p[1], rel=2.0)
     assert p[0] < 0.01
+
+
+def test_truncation_moves_t_by_little_of_the_spread_of_the_null() -> None:
+    """The default cut against no cut, same toys; benchmarks/toys.py measures the same at larger sizes."""
+    rng = np.random.default_rng(8)
+    reference, pool, settings = (rng.normal(size=(n, 3)) for n in (2000, 500, 200))
+    nulls = [
+        KernelTest(widths=(0.5, 1.5, 4.0), n_centers=200, seed=1, **options)
+        .fit(reference, expected=200, settings=settings)
+        .calibrate(pool, n_toys=40, seed=1)
+        .t
+        for options in ({}, {"cut": 1e-12})
+    ]
+    shift = np.abs(nulls[0] - nulls[1]) / nulls[1].std(axis=0)
+    assert shift.max() < 0.05
