@@ -92,8 +92,8 @@ def test_one_absurdly_negative_toy_does_not_spoil_the_smooth_null() -> None:
     assert p[0] < 0.01
 
 
-def test_truncation_moves_t_by_little_of_the_spread_of_the_null() -> None:
-    """The default cut against no cut, same toys; benchmarks/toys.py measures the same at larger sizes."""
+def test_the_default_truncation_does_not_move_t() -> None:
+    """The default cut against none, same toys: below 1 % of the null's standard deviation (a cut of 1e-6: 13 %)."""
     rng = np.random.default_rng(8)
     reference, pool, settings = (rng.normal(size=(n, 3)) for n in (2000, 500, 200))
     nulls = [
@@ -104,4 +104,4 @@ def test_truncation_moves_t_by_little_of_the_spread_of_the_null() -> None:
         for options in ({}, {"cut": 1e-12})
     ]
     shift = np.abs(nulls[0] - nulls[1]) / nulls[1].std(axis=0)
-    assert shift.max() < 0.05
+    assert shift.max() < 0.01

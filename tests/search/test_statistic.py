@@ -78,7 +78,7 @@ def test_an_event_split_in_two_halves_changes_nothing_but_the_count() -> None:
     reference, data, settings = mixture(rng, 800), mixture(rng, 100), mixture(rng, 100)
     whole = small_test().fit(reference, expected=100, settings=settings)
     # n lambda counts events: the same ridge needs the penalty of the larger count
-    halves = small_test(penalty=1e-5 * 900 / 1700, cut=1e-6 * 1700 / 900)
+    halves = small_test(penalty=1e-5 * 900 / 1700, cut=1e-9 * 1700 / 900)
     halves.fit(np.vstack([reference, reference]), np.full(1600, 0.5), expected=100, settings=settings)
     np.testing.assert_allclose(halves.statistic(data).t, whole.statistic(data).t, rtol=1e-8)
 

@@ -61,7 +61,7 @@ class KernelTest:
         *,
         combination: str = "smallest_p",
         standardise: bool = True,
-        cut: float = 1e-6,
+        cut: float = 1e-9,
         memory_budget: float = 4.0,
     ) -> None:
         self.widths: Widths = parse_widths(widths)
