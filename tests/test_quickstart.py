@@ -57,7 +57,7 @@ def test_null_repetitions_of_the_quickstart_give_uniform_p_values(quickstart: Pa
     rng = np.random.default_rng(1)
     p_values = []
     for seed in range(REPETITIONS):
-        parts = np.split(rng.permutation(z), np.cumsum([800, 5000, 1500, rng.poisson(500)]))
+        parts = np.split(rng.permutation(z), np.cumsum([400, 4700, 1200, rng.poisson(500)]))
         settings, reference, toys, data = parts[:4]
         test = unseen.KernelTest(n_centers=300, seed=seed).fit(reference, expected=500, settings=settings)
         test.calibrate(toys, n_toys=TOYS, seed=seed)
