@@ -120,7 +120,7 @@ def test_null_data_of_extreme_sizes_stay_unremarkable(
 
 def test_a_penalty_that_leaves_no_direction_is_named() -> None:
     rng = np.random.default_rng(7)
-    test = small_test(penalty=1e5, widths=0.1).fit(mixture(rng, 400), expected=80)
+    test = small_test(penalty=1e5, widths=0.1, cut=1e-4).fit(mixture(rng, 400), expected=80)
     assert test.statistic(mixture(rng, 80)).t == pytest.approx(0.0)
     with pytest.raises(errors.ConfigError, match="vary"):
         test.calibrate(mixture(rng, 400), n_toys=19)
