@@ -61,11 +61,11 @@ class Recorded(unseen.KernelTest):
 
     seen: dict[str, Any]
 
-    def fit(self, reference: Any, **options: Any) -> unseen.KernelTest:  # type: ignore[override]
+    def fit(self, reference: Any, **options: Any) -> unseen.KernelTest:
         Recorded.seen = {"x": reference, **options}
         return super().fit(reference, **options)
 
-    def calibrate(self, pool: Any, **options: Any) -> unseen.Null:  # type: ignore[override]
+    def calibrate(self, pool: Any, **options: Any) -> unseen.Null:
         Recorded.seen |= {"pool": pool, **{f"toy_{name}": value for name, value in options.items()}}
         return super().calibrate(pool, **options)
 

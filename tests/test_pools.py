@@ -37,30 +37,30 @@ def test_the_plan_is_fixed_by_the_seed() -> None:
 def test_pool_sizes_and_signal() -> None:
     plan = _plan(1)
     for name, size in SIZES.items():
-        assert sum(plan.test[name].values()) == size  # type: ignore[attr-defined]
-    assert plan.test["data"]["ato4l"] == 7  # type: ignore[attr-defined]
-    assert plan.train == {"w": 50, "qcd": 50}  # type: ignore[attr-defined]
-    assert "ato4l" not in _plan(1, None).test["data"]  # type: ignore[attr-defined]
+        assert sum(plan.test[name].values()) == size
+    assert plan.test["data"]["ato4l"] == 7
+    assert plan.train == {"w": 50, "qcd": 50}
+    assert "ato4l" not in _plan(1, None).test["data"]
 
 
 def test_the_data_count_is_poisson_and_the_composition_multinomial() -> None:
     plans = [_plan(seed, None) for seed in range(400)]
-    counts = np.array([sum(plan.test["data"].values()) for plan in plans])  # type: ignore[attr-defined]
+    counts = np.array([sum(plan.test["data"].values()) for plan in plans])
     # Index of dispersion: (n - 1) s^2 / mean is chi-squared with n - 1 degrees of freedom for Poisson counts.
     dispersion = (len(counts) - 1) * counts.var(ddof=1) / counts.mean()
     assert 1e-4 < stats.chi2.cdf(dispersion, len(counts) - 1) < 1 - 1e-4
-    w = np.array([plan.test["reference"]["w"] for plan in plans])  # type: ignore[attr-defined]
+    w = np.array([plan.test["reference"]["w"] for plan in plans])
     scaled = (len(w) - 1) * w.var(ddof=1) / (200 * 0.6 * 0.4)
     assert 1e-4 < stats.chi2.cdf(scaled, len(w) - 1) < 1 - 1e-4
 
 
 def test_pools_are_disjoint_and_labelled() -> None:
     events = _events(1500)
-    pools = draw_pools(events, _plan(1).test, seed=1)  # type: ignore[attr-defined]
+    pools = draw_pools(events, _plan(1).test, seed=1)
     sources = np.concatenate([pool.record["source"] for pool in pools.values()])
     assert len(np.unique(sources)) == len(sources)
     assert (pools["data"].label == 2).sum() == 7
-    again = draw_pools(events, _plan(1).test, seed=1)  # type: ignore[attr-defined]
+    again = draw_pools(events, _plan(1).test, seed=1)
     assert all(pools[name] == again[name] for name in pools)
 
 

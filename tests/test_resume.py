@@ -21,13 +21,13 @@ def write(*names: str) -> object:
 
 def test_an_output_that_an_older_version_did_not_record_is_made(tmp_path: Path) -> None:
     folder = tmp_path / "s"
-    run_stage(folder, {"a": 1}, write("one"), outputs=("one",))  # type: ignore[arg-type]
-    _, skipped = run_stage(folder, {"a": 1}, write("one", "two"), outputs=("one", "two"))  # type: ignore[arg-type]
+    run_stage(folder, {"a": 1}, write("one"), outputs=("one",))
+    _, skipped = run_stage(folder, {"a": 1}, write("one", "two"), outputs=("one", "two"))
     assert not skipped
     assert (folder / "two").is_file()
     record = json.loads((folder / "stage.json").read_text())
     (folder / "stage.json").write_text(json.dumps({"key": record["key"]}))
-    assert not run_stage(folder, {"a": 1}, write("one", "two"), outputs=("one", "two"))[1]  # type: ignore[arg-type]
+    assert not run_stage(folder, {"a": 1}, write("one", "two"), outputs=("one", "two"))[1]
 
 
 def test_work_that_fails_on_its_input_leaves_no_folder(tmp_path: Path) -> None:
@@ -48,9 +48,9 @@ def test_work_that_fails_on_its_input_leaves_no_folder(tmp_path: Path) -> None:
 
 
 def test_the_hash_of_a_stage_stands_for_the_content_of_its_outputs(tmp_path: Path) -> None:
-    first, _ = run_stage(tmp_path / "a", {"a": 1}, write("one"), outputs=("one",))  # type: ignore[arg-type]
-    same, _ = run_stage(tmp_path / "b", {"a": 2}, write("one"), outputs=("one",))  # type: ignore[arg-type]
-    other, _ = run_stage(tmp_path / "c", {"a": 1}, write("one", "two"), outputs=("one", "two"))  # type: ignore[arg-type]
+    first, _ = run_stage(tmp_path / "a", {"a": 1}, write("one"), outputs=("one",))
+    same, _ = run_stage(tmp_path / "b", {"a": 2}, write("one"), outputs=("one",))
+    other, _ = run_stage(tmp_path / "c", {"a": 1}, write("one", "two"), outputs=("one", "two"))
     assert first == same != other
     assert digest({"a": 1, "b": [2, {"c": 3, "d": 4}]}) == digest({"b": [2, {"d": 4, "c": 3}], "a": 1})
     assert digest({"a": 1}) != digest({"a": "1"})

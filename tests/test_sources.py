@@ -250,5 +250,5 @@ def test_the_progress_of_the_simulation_is_shown(monkeypatch: pytest.MonkeyPatch
         progress(sources.Progress(1, 2, 50, 100, 412.3, 1.0))
 
     monkeypatch.setattr(sources, "simulate", simulate)
-    simulated(from_simulation(), tmp_path, 2, Recorder())  # type: ignore[arg-type]
+    simulated(from_simulation(), tmp_path, 2, Recorder())
     assert shown == [(0, 100, ""), (50, 100, "412 events/s")]

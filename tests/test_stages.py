@@ -67,8 +67,8 @@ def test_what_a_killed_stage_left_is_kept_only_for_the_same_inputs(tmp_path: Pat
 
 def _hold(folder: Path, ready: object, release: object) -> None:
     with locked(folder):
-        ready.set()  # type: ignore[attr-defined]
-        release.wait(30)  # type: ignore[attr-defined]
+        ready.set()
+        release.wait(30)
 
 
 def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:

@@ -24,4 +24,4 @@ def test_none_is_one_class(toy: Events) -> None:
 
 def test_unknown_encoding() -> None:
     with pytest.raises(UnknownNameError, match="label encoding"):
-        encode(None, "flavour")  # type: ignore[arg-type]
+        encode(None, "flavour")

@@ -14,7 +14,7 @@ def test_arrays_are_read_only(two_events: Events) -> None:
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
     with pytest.raises(AttributeError):
-        two_events.label = two_events.label  # type: ignore[misc]
+        two_events.label = two_events.label
 
 
 def test_the_input_is_copied_not_frozen() -> None:
@@ -68,7 +68,7 @@ def test_concatenation_of_other_schemas_is_refused(two_events: Events) -> None:
 def test_bad_columns_are_named(change: dict[str, object], error: type[Exception], message: str) -> None:
     columns: dict[str, object] = {"objects": np.zeros((2, 19, 3)), "present": np.ones((2, 19), bool)}
     with pytest.raises(error, match=message):
-        Events.create(ADC2021, **{**columns, **change})  # type: ignore[arg-type]
+        Events.create(ADC2021, **{**columns, **change})
 
 
 def test_to_torch_copies(two_events: Events) -> None:
@@ -119,10 +119,15 @@ def test_collections_of_different_lengths_are_named() -> None:
 @pytest.mark.parametrize("rows", [0, (0, 1), np.zeros((2, 1), int), np.int64(1), None])
 def test_a_row_alone_is_not_a_batch(two_events: Events, rows: object) -> None:
     with pytest.raises(ShapeError, match="slice, a mask or indices"):
-        two_events[rows]  # type: ignore[index]
+        two_events[rows]
 
 
 def test_nuisance_columns_must_match(two_events: Events) -> None:
     other = Events.create(ADC2021, two_events.objects, two_events.present, nu=np.zeros((2, 3)))
     with pytest.raises(ShapeError, match="nu of shape"):
         Events.concatenate([two_events, other])
+
+
+def test_events_compare_by_value_and_so_have_no_hash(two_events: Events) -> None:
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(two_events)

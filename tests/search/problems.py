@@ -22,7 +22,7 @@ def mixture(rng: np.random.Generator, n: int, d: int = 2) -> Floats:
 def small_test(**options: object) -> KernelTest:
     """Return a test that fits in milliseconds."""
     defaults: dict[str, object] = {"widths": (0.5, 1.5), "n_centers": 30, "penalty": 1e-5}
-    return KernelTest(**(defaults | options))  # type: ignore[arg-type]
+    return KernelTest(**(defaults | options))
 
 
 def kernel(x: Floats, c: Floats, sigma: float) -> Floats:

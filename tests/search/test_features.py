@@ -59,7 +59,7 @@ def test_automatic_widths_are_percentiles_of_pairwise_distances() -> None:
 @pytest.mark.parametrize("widths", [(), (1.0, -1.0), "wide", (float("nan"),)])
 def test_bad_widths_are_named(widths: object) -> None:
     with pytest.raises(ConfigError, match="widths"):
-        choose_widths(widths, mixture(np.random.default_rng(5), 50), np.random.default_rng(0))  # type: ignore[arg-type]
+        choose_widths(widths, mixture(np.random.default_rng(5), 50), np.random.default_rng(0))
 
 
 def test_scale_standardises_with_weights_and_survives_constants() -> None:

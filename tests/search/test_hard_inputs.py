@@ -76,19 +76,19 @@ def test_copied_events_are_reported() -> None:
 def test_float32_input_is_its_own_double() -> None:
     rng = np.random.default_rng(5)
     samples = [mixture(rng, n).astype(np.float32) for n in (600, 400, 80)]
-    single = searched(small_test(), *samples, 80.0)  # type: ignore[arg-type]
+    single = searched(small_test(), *samples, 80.0)
     assert searched(small_test(), *[x.astype(np.float64) for x in samples], 80.0) == single
 
 
 @pytest.mark.parametrize("widths", [1, 1.0, np.int64(1), np.float32(1), np.array(1.0), [1], (1.0,), np.array([1])])
 def test_one_width_may_be_given_in_any_form(widths: object) -> None:
-    assert parse_widths(widths) == (1.0,)  # type: ignore[arg-type]
+    assert parse_widths(widths) == (1.0,)
 
 
 @pytest.mark.parametrize("widths", [None, [None], ["a"], np.inf, 0, [[1.0, 2.0]], "Auto"])
 def test_what_is_no_width_is_named_at_once(widths: object) -> None:
     with pytest.raises(errors.ConfigError, match="widths"):
-        KernelTest(widths=widths)  # type: ignore[arg-type]
+        KernelTest(widths=widths)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_json_round_trip_is_exact(ready: KernelTest) -> None:
         assert SearchResult.from_json(text).to_json() == text
         json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     with pytest.raises(dataclasses.FrozenInstanceError):
-        result.p_value = 0.0  # type: ignore[misc]
+        result.p_value = 0.0
     for bad in ("[]", "{", '{"p": 1}'):
         with pytest.raises(errors.CorruptFileError):
             SearchResult.from_json(bad)
@@ -243,7 +243,7 @@ def nan_at(x: Floats, value: float) -> Floats:
 )
 def test_bad_fits_are_named(arguments: dict[str, object], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
-        KernelTest(n_centers=20).fit(**({"reference": sample(0, 100)} | arguments))  # type: ignore[arg-type]
+        KernelTest(n_centers=20).fit(**({"reference": sample(0, 100)} | arguments))
 
 
 def test_bad_data_and_pools_are_named(ready: KernelTest) -> None:
@@ -285,3 +285,19 @@ def test_feature_count_one_may_be_given_flat() -> None:
     rng = np.random.default_rng(31)
     test = KernelTest(widths=1.0, n_centers=20, penalty=1e-4).fit(rng.normal(size=500), expected=50)
     assert test.statistic(rng.normal(size=50)).t.shape == (1,)
+
+
+def test_a_save_that_fails_leaves_the_old_archive_and_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(11)
+    test = small_test().fit(mixture(rng, 300), expected=50)
+    test.save(tmp_path / "t.npz")
+    before = (tmp_path / "t.npz").read_bytes()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space left"):
+        test.save(tmp_path / "t.npz")
+    assert [p.name for p in tmp_path.iterdir()] == ["t.npz"]
+    assert (tmp_path / "t.npz").read_bytes() == before

@@ -99,13 +99,13 @@ def test_thinning_and_keeping_cancel(pt_hat: float, heavy: bool, part: Slice) ->
     """P(survives the thinning) x p / cap = p / (cap of the slice), whatever the event."""
     process = load_processes()["qcd"]
     stream = SimpleNamespace(process=process, slices=(part,))
-    survives = min(1.0, EventSource._thinning(stream, part)(pt_hat, heavy))  # type: ignore[arg-type]
+    survives = min(1.0, EventSource._thinning(stream, part)(pt_hat, heavy))
     codes = np.array([[21, 21, 5, -5] if heavy else [21, 21, 21, 21]])
     column = np.concatenate([[90, 2212, 2212], codes[0]])
     p = np.zeros((7, 4))
     p[5] = (0.6 * pt_hat, -0.8 * pt_hat, 3.0, 500.0)
     batch = SimpleNamespace(offsets=np.array([0, 7]), p=p, column={"id": column}.__getitem__)
-    [cap] = EventSource._caps(stream, 0, batch)  # type: ignore[arg-type]
+    [cap] = EventSource._caps(stream, 0, batch)
     edges = np.array(process.caps.pt_hat if process.caps else ())
     if np.abs(edges / pt_hat - 1).min() > 1e-9:
         assert survives / cap == pytest.approx(1 / part.cap)

@@ -45,7 +45,7 @@ def test_a_tau_counts_once_however_often_the_record_copies_it() -> None:
     columns = {"daughter1": np.array(daughters)}
     information = {"pT2Hat": np.array([400.0, -1e-9, 0.0]), "mHat": np.array([91.0, 80.0, 20.0])}
     batch = SimpleNamespace(all=lambda: everything, column=columns.__getitem__, info=information.__getitem__)
-    truth = hard_process(batch)  # type: ignore[arg-type]
+    truth = hard_process(batch)
     assert truth["n_taus"].tolist() == [1, 0, 0]
     np.testing.assert_allclose(truth["pt_hat"], [20, 0, 0])
     np.testing.assert_allclose(truth["m_hat"], [91, 80, 20])

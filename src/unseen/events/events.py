@@ -113,8 +113,6 @@ class Events:
             and all(np.array_equal(values, other.record[name]) for name, values in self.record.items())
         )
 
-    __hash__ = None  # type: ignore[assignment]
-
     @classmethod
     def concatenate(cls, parts: Sequence[Events]) -> Events:
         """One batch from several of one schema; label names are merged, record columns that all share are kept."""

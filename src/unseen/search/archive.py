@@ -37,10 +37,14 @@ Arrays = dict[str, NDArray[Any]]
 def write(path: Path, arrays: Arrays, header: dict[str, Any]) -> None:
     """Write atomically: a half-written archive is never left under `path`."""
     text = np.frombuffer(json.dumps({"version": VERSION, **header}).encode(), dtype=np.uint8)
+    content: dict[str, Any] = {"header": text, **arrays}
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        np.savez(file, header=text, **arrays)  # type: ignore[arg-type]
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            np.savez(file, **content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read(path: Path) -> tuple[Arrays, dict[str, Any]]:

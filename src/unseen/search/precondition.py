@@ -133,5 +133,5 @@ class DataWhitener:
         kind = WithInverse if z.shape[2] <= longest else WithData
         try:
             return kind.build(self.factor, z)
-        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # documented by torch, not in its type stubs
             return Shared(self.factor)  # at tiny penalties float32 cannot hold the range of curvatures

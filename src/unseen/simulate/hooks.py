@@ -34,7 +34,7 @@ def heavy_quark_hook(pt_min: float, keep: Callable[[float, bool], float], rng: n
     """
     base: Any = type(_parton_level_hook(HEAVY_QUARKS, pt_min, 1))
 
-    class HeavyQuarkVeto(base):  # type: ignore[misc]
+    class HeavyQuarkVeto(base):
         def canVetoPT(self) -> bool:  # noqa: N802
             return True
 
@@ -55,7 +55,9 @@ def heavy_quark_hook(pt_min: float, keep: Callable[[float, bool], float], rng: n
 
 
 def _parton_level_hook(identities: tuple[int, ...], pt_min: float, count: int) -> Any:
-    class PartonLevelVeto(pythia_module().UserHooks):  # type: ignore[misc]
+    base: Any = pythia_module().UserHooks
+
+    class PartonLevelVeto(base):
         def canVetoPartonLevel(self) -> bool:  # noqa: N802
             return True
 
@@ -74,7 +76,9 @@ def _parton_level_hook(identities: tuple[int, ...], pt_min: float, count: int) -
 def soft_boson_hook(scale: float, pt_max: float) -> Any:
     """Stop events whose W has more than `pt_max` GeV when the parton evolution reaches `scale` GeV."""
 
-    class SoftBosonVeto(pythia_module().UserHooks):  # type: ignore[misc]
+    base: Any = pythia_module().UserHooks
+
+    class SoftBosonVeto(base):
         def canVetoPT(self) -> bool:  # noqa: N802
             return True
 
