@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from unseen.embed.settings import TrainingConfig
 from unseen.errors import ConfigError, MissingFileError, did_you_mean
-from unseen.search.calibration import MIN_TOYS
+from unseen.search.null import MIN_TOYS
 from unseen.simulate.settings import SimulationConfig
 
 __all__ = [

@@ -12,10 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from unseen.errors import CorruptFileError, MissingFileError
-from unseen.search.calibration import Null
-from unseen.search.features import FeatureMap, Scale
+from unseen.search.analytic import AnalyticNull
+from unseen.search.features import FeatureMap
 from unseen.search.fitted import Fitted
+from unseen.search.null import Null
 from unseen.search.result import Statistic
+from unseen.search.scale import Scale
 from unseen.search.settings import Settings
 
 __all__ = [
@@ -30,7 +32,7 @@ __all__ = [
     "write",
 ]
 
-VERSION = 2
+VERSION = 3
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -68,9 +70,11 @@ def pack_fitted(fitted: Fitted) -> tuple[Arrays, dict[str, Any]]:
     settings = fitted.settings
     arrays: Arrays = {name: getattr(fitted, name) for name in ("z", "weights", "keys", "settings_keys")}
     arrays |= {"mean": settings.scale.mean, "std": settings.scale.std, "centers": settings.centers}
-    arrays |= {f"projection_{k}": m.projection.numpy() for k, m in enumerate(settings.maps)}
+    for k, m in enumerate(settings.maps):
+        arrays |= {f"map_centers_{k}": m.centers.numpy(), f"projection_{k}": m.projection.numpy()}
     return arrays, {
         "widths": settings.widths,
+        "columns": [m.columns for m in settings.maps],
         "n_settings": settings.n_settings,
         "constant": settings.scale.constant,
         "expected": fitted.expected,
@@ -80,13 +84,20 @@ def pack_fitted(fitted: Fitted) -> tuple[Arrays, dict[str, Any]]:
 
 def unpack_fitted(arrays: Arrays, header: dict[str, Any], **options: Any) -> Fitted:
     """Return the reference side that `pack_fitted` packed; `options` are its normalisation, penalty and budget."""
-    centers = torch.from_numpy(arrays["centers"])
-    widths = tuple(float(v) for v in header["widths"])
-    maps = tuple(FeatureMap(centers, s, torch.from_numpy(arrays[f"projection_{k}"])) for k, s in enumerate(widths))
+    centers = arrays["centers"]
+    maps = tuple(
+        FeatureMap(
+            torch.from_numpy(arrays[f"map_centers_{k}"]),
+            float(sigma),
+            torch.from_numpy(arrays[f"projection_{k}"]),
+            tuple(columns),
+        )
+        for k, (sigma, columns) in enumerate(zip(header["widths"], header["columns"], strict=True))
+    )
     scale = Scale(arrays["mean"], arrays["std"], header["constant"])
     parts: dict[str, Any] = {name: arrays[name] for name in ("z", "weights", "keys", "settings_keys")}
     return Fitted(
-        settings=Settings(scale, widths, maps, header["n_settings"]),
+        settings=Settings(scale, centers, maps, header["n_settings"]),
         expected=header["expected"],
         from_reference=header["from_reference"],
         **parts,
@@ -98,20 +109,40 @@ def pack_null(null: Null | None) -> tuple[Arrays, dict[str, Any] | None]:
     """Return the arrays and header of a null, if there is one."""
     if null is None:
         return {}, None
-    names = ("mode", "combination", "calibration", "reference", "n_pool", "n_data")
-    return {"null_t": null.t}, {name: getattr(null, name) for name in names}
+    names = ("mode", "combination", "calibration", "reference", "n_pool", "n_data", "reason", "checks")
+    arrays: Arrays = {"null_t": null.t}
+    header: dict[str, Any] = {name: getattr(null, name) for name in names}
+    groups = {"analytic": null.analytic} | {f"half_{i}": half for i, half in enumerate(null.halves)}
+    for name, nulls in groups.items():
+        for k, analytic in enumerate(nulls):
+            arrays |= {f"{name}_weights_{k}": analytic.weights, f"{name}_shifts_{k}": analytic.shifts}
+        header[name] = [(analytic.offset, analytic.variance_excess) for analytic in nulls]
+    return arrays, header
 
 
 def unpack_null(arrays: Arrays, header: dict[str, Any] | None) -> Null | None:
     """Return the null that `pack_null` packed."""
-    return None if header is None else Null(arrays["null_t"], **header)
+    if header is None:
+        return None
+    header = dict(header)
+    groups = {name: header.pop(name, None) for name in ("analytic", "half_0", "half_1")}
+    nulls = {
+        name: tuple(
+            AnalyticNull(arrays[f"{name}_weights_{k}"], arrays[f"{name}_shifts_{k}"], *numbers)
+            for k, numbers in enumerate(group)
+        )
+        for name, group in groups.items()
+        if group is not None
+    }
+    halves = tuple(nulls[name] for name in ("half_0", "half_1") if name in nulls)
+    return Null(arrays["null_t"], analytic=nulls["analytic"], halves=halves, **header)
 
 
 def pack_last(last: Statistic | None) -> tuple[Arrays, dict[str, Any] | None]:
     """Return the arrays and header of the last search's fit, if there was one."""
     if last is None:
         return {}, None
-    arrays: Arrays = {"last_t": last.t, "last_f": last.f}
+    arrays: Arrays = {"last_t": last.t, "last_f": last.f, "last_linear": last.linear}
     arrays |= {f"last_b_{k}": b for k, b in enumerate(last.coefficients)}
     return arrays, {"n_data": last.n_data, "mode": last.mode, "converged": last.converged}
 
@@ -121,4 +152,5 @@ def unpack_last(arrays: Arrays, header: dict[str, Any] | None, widths: tuple[flo
     if header is None:
         return None
     b = tuple(arrays[f"last_b_{k}"] for k in range(len(widths)))
-    return Statistic(arrays["last_t"], arrays["last_f"], widths=widths, coefficients=b, **header)
+    linear = arrays["last_linear"]
+    return Statistic(arrays["last_t"], arrays["last_f"], widths=widths, coefficients=b, linear=linear, **header)

@@ -8,7 +8,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from unseen.errors import ConfigError
-from unseen.search.calibration import Null
+from unseen.search.normalisation import Normalisation
+from unseen.search.null import Null
 from unseen.search.settings import Settings
 from unseen.search.validate import Floats, Keys, repeats
 
@@ -18,7 +19,7 @@ REFERENCE_SAMPLE = 20_000  # reference events that say how far from a centre is 
 FAR_FROM_EXPECTED = (0.3, 5.0)  # relative, and in standard deviations
 
 
-def check_comparable(null: Null, n_data: int, expected: float, normalisation: str) -> None:
+def check_comparable(null: Null, n_data: int, expected: float, normalisation: Normalisation) -> None:
     """Raise ConfigError if N_D of the data is not one that the toys stand for.
 
     With free normalisation t does not compare N_D with the expectation, but more data events give a larger t: null data
@@ -29,7 +30,7 @@ def check_comparable(null: Null, n_data: int, expected: float, normalisation: st
         raise ConfigError(f"all toys have {null.n_data} data events (n_data of calibrate), the data {n_data}: {advice}")
     off = abs(n_data - expected)
     relative, sigmas = FAR_FROM_EXPECTED
-    if normalisation == "free" and null.n_data is None and off > max(relative * expected, sigmas * np.sqrt(expected)):
+    if normalisation.free and null.n_data is None and off > max(relative * expected, sigmas * np.sqrt(expected)):
         raise ConfigError(
             f"normalisation='free' was calibrated for {expected:g} expected events, the data have {n_data}: {advice}"
         )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from unseen.errors import WeightError
-from unseen.search.features import Features
+from unseen.errors import NegativeWeightError, WeightError
+from unseen.search.compute import Compute
+from unseen.search.features import ROWS_PER_BLOCK, Features
+from unseen.search.loss import Batch, make_batch
+from unseen.search.normalisation import Normalisation
 from unseen.search.precondition import Shared
 from unseen.search.settings import Settings, set_apart
-from unseen.search.statistic import Fit, chord_factor, fit_batch, make_batch, require_convergence
+from unseen.search.statistic import Fit, LinearForm, fit_batch, require_convergence, shared_factor
 from unseen.search.validate import Floats, Keys, as_events, as_weights, check_disjoint, check_positive, row_keys
 
 __all__ = ["Fitted", "Split", "split_reference"]
@@ -38,10 +41,15 @@ def split_reference(
     settings: ArrayLike | None,
     n_centers: int,
     rng: np.random.Generator,
+    *,
+    signed: bool = False,
 ) -> Split:
-    """Return validated reference and settings events; without `settings` some reference events are set apart."""
+    """Return validated reference and settings events; without `settings` some reference events are set apart.
+
+    `signed` allows negative weights.
+    """
     x = as_events("reference", reference)
-    w = as_weights("weights", weights, len(x))
+    w = as_weights("weights", weights, len(x), signed=signed)
     total = float(w.sum()) if expected is None else check_positive("expected", expected)
     if settings is None:
         apart, apart_w, x, w = set_apart(x, w, n_centers, rng)
@@ -58,8 +66,8 @@ def split_reference(
 class Fitted:
     """Settings, reference z (n, d) in standardised units, weights (n,) that sum to `expected`, and how to fit.
 
-    `keys` and `settings_keys` are the `row_keys` of reference and settings events; `budget` is the bytes of features
-    that may be held. Features of the reference are kept while they fit in half of it.
+    `keys` and `settings_keys` are the `row_keys` of reference and settings events. Features of the reference are kept
+    while they fit in half of the memory budget.
     """
 
     settings: Settings
@@ -69,15 +77,15 @@ class Fitted:
     keys: Keys
     settings_keys: Keys
     from_reference: bool
-    normalisation: str
+    normalisation: Normalisation
     penalty: float
-    budget: float
-    _held: dict[int, tuple[Features, Tensor]] = field(default_factory=dict, repr=False, compare=False)
+    compute: Compute
+    _held: dict[int, tuple[Features, LinearForm]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def uniform(self) -> bool:
         """True when all events weigh the same, to rounding."""
-        return bool(np.ptp(self.weights) <= 1e-9 * self.weights.max())
+        return bool(np.ptp(self.weights) <= 1e-9 * np.abs(self.weights).max())
 
     def check_new(self, name: str, keys: Keys) -> None:
         """Raise OverlapError if events with these `row_keys` are in the reference or fixed the settings."""
@@ -88,30 +96,68 @@ class Fitted:
         """Return validated events (n, d) in standardised units."""
         return self.settings.scale(as_events(name, x, self.z.shape[1]))
 
-    def features(self, k: int, z: Floats) -> Features:
-        """Return the features of standardised events at width k."""
-        return Features(self.settings.maps[k], z, intercept=self.normalisation == "free", budget=self.budget)
+    def features(self, k: int, z: Floats, held: int = 0) -> Features:
+        """Return the features of standardised events at map k; `held` bytes of the budget are taken already."""
+        compute = replace(self.compute, budget=max(self.compute.budget - held, self._smallest_budget(k)))
+        return Features(self.settings.maps[k], z, compute, intercept=self.normalisation.intercept)
 
-    def reference_features(self, k: int) -> tuple[Features, Tensor]:
-        """Return the reference's features and the factor of H0 at width k."""
+    def _smallest_budget(self, k: int) -> float:
+        """Return what one block needs, but no more than the whole budget."""
+        m = self.settings.maps[k]
+        return min(self.compute.budget, 8.0 * ROWS_PER_BLOCK * (len(m.centers) + m.rank + 1))
+
+    def tensor(self, values: Floats) -> Tensor:
+        """Return `values` in the stored precision, on the device."""
+        return torch.from_numpy(values).to(self.compute.device, self.compute.dtype)
+
+    def reference_features(self, k: int) -> tuple[Features, LinearForm]:
+        """Return the reference's features at map k, and the linear form with its H0."""
         if k in self._held:
             return self._held[k]
-        phi = self.features(k, self.z)
-        factor = chord_factor(phi, torch.from_numpy(self.weights), len(self.z) + self.expected, self.penalty)
-        held = sum(8.0 * len(p) * p.rank for p, _ in self._held.values())
-        if held + 8.0 * len(phi) * phi.rank <= 0.5 * self.budget:
-            self._held[k] = (phi, factor)
-        return phi, factor
+        taken = sum(phi.held_bytes for phi, _ in self._held.values())
+        phi = self.features(k, self.z, taken)
+        form = self.linear_form(phi.second_moment(self.tensor(self.weights)))
+        if taken + phi.held_bytes <= 0.5 * self.compute.budget:
+            self._held[k] = (phi, form)
+        return phi, form
 
-    def fit(self, k: int, z: Floats, mode: str) -> Fit:
-        """Return the fit of one data set of standardised events at width k; raise ConvergenceError if it fails."""
-        phi, factor = self.reference_features(k)
+    def linear_form(self, moment: Tensor) -> LinearForm:
+        """Return the linear form for sum_R w phi phi' = `moment`; NegativeWeightError if H0 is not positive."""
+        n = len(self.z) + self.expected
+        try:
+            factor = shared_factor(moment, n, self.penalty, self.normalisation)
+        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # documented, not in the stubs
+            raise NegativeWeightError(
+                "negative weights leave the Hessian without a minimum; resample them with unseen.positive_weights or "
+                "raise the penalty"
+            ) from error
+        return LinearForm(factor, n * self.penalty, self.normalisation.intercept)
+
+    def data_batch(self, k: int, z: Floats, mode: str) -> tuple[Batch, LinearForm]:
+        """Return the loss of one data set of standardised events at map k."""
+        phi, form = self.reference_features(k)
         n = len(self.z)
-        reference = torch.zeros(n + len(z), 1, dtype=torch.float64)
-        data = torch.zeros_like(reference)
-        reference[:n, 0] = torch.from_numpy(self.weights)
-        data[n:] = 1.0
-        batch = make_batch(phi.join(self.features(k, z)), reference, data, self.normalisation, self.penalty)
-        fit = fit_batch(batch, Shared(factor), mode, polish=True)
+        code = torch.full((1, n + len(z)), -1, dtype=torch.int8, device=self.compute.device)
+        code[:, :n] = 1
+        weights = torch.from_numpy(np.concatenate([self.weights, np.zeros(len(z))])).to(self.compute.device)
+        batch = make_batch(
+            phi.join(self.features(k, z, phi.held_bytes)),
+            code,
+            weights,
+            torch.tensor([self.expected], dtype=torch.float64, device=self.compute.device),
+            self.normalisation,
+            self.penalty,
+            quadratic=mode == "one_step",
+        )
+        return batch, form
+
+    def fit(self, k: int, z: Floats, mode: str) -> tuple[Fit, Floats]:
+        """Return the fit of one data set of standardised events at map k and f (n,) at these events.
+
+        Raises ConvergenceError if the fit fails.
+        """
+        batch, form = self.data_batch(k, z, mode)
+        fit = fit_batch(batch, Shared(form.factor), form, mode, polish=True)
         require_convergence(fit, f"the data at width {self.settings.widths[k]:.4g}")
-        return fit
+        f: Floats = batch.phi.project(fit.b)[0, len(self.z) :].double().cpu().numpy()
+        return fit, f

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 
-from unseen.errors import ConfigError, CorruptFileError, NotFittedError
+from unseen.errors import ConfigError, CorruptFileError, NegativeWeightError, NotFittedError, OverlapError
 from unseen.search import archive
-from unseen.search.calibration import CALIBRATIONS, MIN_TOYS, Null
+from unseen.search.calibrate import Request, calibrated, choose_method
 from unseen.search.checks import check_comparable, observed_checks, repeat_checks, settings_checks
 from unseen.search.combine import COMBINATIONS
-from unseen.search.features import Widths, parse_widths
+from unseen.search.compute import PRECISIONS, Compute, choose_device
+from unseen.search.crosscheck import cross_check
 from unseen.search.fitted import Fitted, split_reference
-from unseen.search.refit import toy_statistics
+from unseen.search.normalisation import Normalisation
+from unseen.search.null import CALIBRATIONS, MIN_TOYS, Null
 from unseen.search.result import SearchResult, Statistic
+from unseen.search.scale import Widths, parse_widths
 from unseen.search.settings import freeze
-from unseen.search.statistic import NORMALISATIONS, STATISTICS
-from unseen.search.toys import REFERENCES, plan_toys
+from unseen.search.simulation import simulation_of
+from unseen.search.statistic import STATISTICS
 from unseen.search.validate import (
     Floats,
     Keys,
     as_events,
+    as_weights,
     check_count,
     check_disjoint,
     check_name,
@@ -43,11 +46,15 @@ class KernelTest:
 
     Parameters: `widths` "auto" (percentiles 1, 10, 25, 50, 75, 90, 99 of the settings events' pairwise distances), a
     number or a sequence (standardised units); `n_centers` Nystrom centres; `penalty` lambda; `normalisation` "known"
-    (the expected yield is exact) or "free" (shape only); `statistic` "converged" or "one_step"; `combination` of the
-    widths; `standardise` False to use the features as they are; `cut`: kernel directions with eigenvalues below
-    cut * lambda * M are dropped; `memory_budget` in GiB up to which the kernel features of a set of events are held,
-    and beyond which they are recomputed in blocks. It is no bound on all memory: a batch of toys needs more. At narrow
-    widths it also decides where the solver starts: t is then the same to its tolerance, not to the last bit.
+    (the expected yield is exact), "constrained(SIGMA)" (known to a fraction SIGMA) or "free" (shape only); `statistic`
+    "converged", "one_step" or "linear"; `combination` of the widths, a name in `COMBINATIONS`; `standardise` False to
+    use the features as they are; `embeddings`: the numbers of columns of several embeddings of the same events that
+    lie side by side, each with its own widths, all combined in one p-value; `rank_tolerance`: kernel directions are
+    dropped while they move t by less than this fraction of the null's spread (0 keeps all).
+
+    `memory_budget` in GiB up to which kernel features are held; beyond it they are recomputed in blocks. `precision`
+    "mixed" stores features in float32 (t is off by less than 0.1 % of the null's spread, see docs/validation) or
+    "float64"; `device` "cpu", "cuda" or "auto".
     """
 
     def __init__(
@@ -61,19 +68,29 @@ class KernelTest:
         *,
         combination: str = "smallest_p",
         standardise: bool = True,
-        cut: float = 1e-9,
-        memory_budget: float = 4.0,
+        embeddings: Sequence[int] | None = None,
+        rank_tolerance: float = 0.01,
+        memory_budget: float = 2.0,
+        precision: str = "mixed",
+        device: str = "cpu",
     ) -> None:
         self.widths: Widths = parse_widths(widths)
         self.n_centers = check_count("n_centers", n_centers, 1)
         self.penalty = check_positive("penalty", penalty)
-        self.normalisation = check_name("normalisation", normalisation, NORMALISATIONS)
+        self._yield = Normalisation.parse(normalisation)
+        self.normalisation = normalisation
         self.seed = check_count("seed", seed, 0)
         self.mode = check_name("statistic", statistic, STATISTICS)
         self.combination = check_name("combination", combination, COMBINATIONS)
         self.standardise = bool(standardise)
-        self.cut = check_positive("cut", cut)
+        self.embeddings = None if embeddings is None else tuple(check_count("embeddings", n, 1) for n in embeddings)
+        self.rank_tolerance = float(rank_tolerance)
+        if not 0.0 <= self.rank_tolerance < 1.0:
+            raise ConfigError(f"rank_tolerance is {rank_tolerance!r}; expected a number from 0 to below 1")
         self.memory_budget = check_positive("memory_budget", memory_budget)
+        self.precision = check_name("precision", precision, PRECISIONS)
+        self.device = device
+        self._compute = Compute(self.memory_budget * GIB, PRECISIONS[precision], choose_device(device))
         self._fitted: Fitted | None = None
         self._null: Null | None = None
         self._pool_keys: Keys | None = None
@@ -97,12 +114,16 @@ class KernelTest:
         if ratio is not None:
             raise ConfigError("ratio (profiled nuisance parameters) is not supported by this version; pass None")
         rng = np.random.default_rng([self.seed])
-        split = split_reference(reference, weights, expected, settings, self.n_centers, rng)
+        signed = self.mode == "linear"  # a quadratic form needs no positive weights, only a positive Hessian
+        split = split_reference(reference, weights, expected, settings, self.n_centers, rng, signed=signed)
         apart, apart_w = split.settings, split.settings_weights
-        frozen = freeze(apart, apart_w, self.widths, self.n_centers, self.penalty, self.cut, self.standardise, rng)
+        frozen = freeze(apart, apart_w, self.widths, self.n_centers, self.standardise, self.embeddings, rng)
+        z = frozen.scale(split.reference)
+        if self.rank_tolerance > 0.0:
+            frozen = frozen.truncate(z, split.weights, split.expected, self.penalty, self.rank_tolerance)
         self._fitted = Fitted(
             settings=frozen,
-            z=frozen.scale(split.reference),
+            z=z,
             weights=split.weights,
             expected=split.expected,
             keys=row_keys(split.reference),
@@ -117,69 +138,81 @@ class KernelTest:
         """Return t and f of `data` (n, d) at every width; `mode` is the test's own statistic unless given."""
         fitted = self._need_fit()
         mode = self.mode if mode is None else check_name("statistic", mode, STATISTICS)
+        if mode != "linear" and bool((fitted.weights < 0).any()):
+            raise NegativeWeightError(f"the reference has negative weights, which statistic '{mode}' cannot use")
         z = fitted.standardise("data", data)
-        fits = [fitted.fit(k, z, mode) for k in range(len(fitted.settings.widths))]
+        fits, f = zip(*(fitted.fit(k, z, mode) for k in range(len(fitted.settings.widths))), strict=True)
         return Statistic(
             t=np.array([float(fit.t) for fit in fits]),
-            f=np.stack([fit.f[len(fitted.z) :, 0].numpy() for fit in fits]),
+            f=np.stack(f),
             converged=all(bool(fit.converged) for fit in fits),
             n_data=len(z),
             mode=mode,
             widths=fitted.settings.widths,
-            coefficients=tuple(fit.b[:, 0].numpy() for fit in fits),
+            coefficients=tuple(fit.b[0].cpu().numpy() for fit in fits),
+            linear=np.array([float(fit.linear) for fit in fits]),
         )
 
     def calibrate(
         self,
-        pool: ArrayLike,
+        pool: ArrayLike | None,
         method: str = "auto",
-        n_toys: int = 300,
+        n_toys: int | None = None,
         seed: int = 1,
         reference: str = "auto",
         progress: Callable[[int, int], None] | None = None,
         n_data: int | None = None,
+        weights: ArrayLike | None = None,
     ) -> Null:
-        """Refit `n_toys` toys from `pool` (n, d), simulated events used for nothing else, and keep their null.
+        """Find the null distribution of the test's statistic and keep it.
 
-        `reference`: "redrawn" with the data in every toy (default for equal weights) or "fixed" (default for a weighted
-        reference); see `unseen.search.toys`. `n_data` fixes the toys' N_D instead of throwing it: a test of shape
-        alone, meant for normalisation="free". `progress(done, total)` is called after each batch.
+        `pool` (n, d) are simulated events used for nothing else, with `weights` (n,) as they come from the generator.
+        `method`:
+
+        - "toys": refits of toys from the pool, any statistic (300 by default);
+        - "linear": toys of the linear statistic (100,000 by default);
+        - "asymptotic": the analytic null of the linear statistic, checked with linear toys; without a pool (None) the
+          reference stands for it and the check has the cumulants alone;
+        - "permutation": labels of reference and data shuffled, any statistic; pass the data as `pool`. It conditions
+          on N_D, so it tests shape only, and needs equal weights;
+        - "auto": asymptotic if its check passes, else linear, for the linear statistic; toys for the others.
+
+        `reference`: "redrawn" with the data in every toy (default where weights allow it) or "fixed"; see
+        `unseen.search.toys`. `n_data` fixes the toys' N_D instead of throwing it: a test of shape alone, meant for
+        normalisation="free". `progress(done, total)` is called after each batch.
         """
         fitted = self._need_fit()
-        name = "toys" if method == "auto" else check_name("calibration", method, CALIBRATIONS)
-        x = as_events("pool", pool, fitted.z.shape[1])
+        name = method if method == "auto" else check_name("calibration", method, CALIBRATIONS)
+        choose_method(name, self.mode)
+        x, w = self._pool(pool, weights, name)
         keys = row_keys(x)
-        fitted.check_new("pool", keys)
-        n_toys, seed = check_count("n_toys", n_toys, MIN_TOYS), check_count("seed", seed, 0)
-        n_data = None if n_data is None else check_count("n_data", n_data, 1)
-        reference = self._reference_option(reference)
-        plan = plan_toys(n_toys, fitted.expected, len(fitted.z), len(x), reference, seed, n_data)
-        z = fitted.settings.scale(x)
-        n_widths = len(fitted.settings.widths)
-        t = np.empty((plan.n_toys, n_widths))
-        done = 0
-
-        def tick(count: int) -> None:
-            nonlocal done
-            done += count
-            if progress is not None:
-                progress(done, plan.n_toys * n_widths)
-
-        for k in range(n_widths):
-            phi, factor = fitted.reference_features(k)
-            t[:, k] = toy_statistics(
-                plan,
-                phi.join(fitted.features(k, z)),
-                torch.from_numpy(fitted.weights),
-                factor,
-                mode=self.mode,
-                normalisation=self.normalisation,
-                penalty=self.penalty,
-                tick=tick,
-            )
-        self._null = Null(t, self.mode, self.combination, name, reference, len(x), n_data)
-        self._pool_keys = keys
+        fitted.check_new("data" if name == "permutation" else "pool", keys)
+        if name == "permutation":
+            reference, n_data = "redrawn", len(x)
+            if not fitted.uniform:
+                raise ConfigError("permutations need equal reference weights: an event's weight tells what it is")
+        request = Request(
+            name,
+            self.mode,
+            self.combination,
+            None if n_toys is None else check_count("n_toys", n_toys, MIN_TOYS),
+            check_count("seed", seed, 0),
+            None if n_data is None else check_count("n_data", n_data, 1),
+            progress,
+        )
+        simulation = simulation_of(fitted, fitted.settings.scale(x), w, reference)
+        self._null, self._pool_keys = calibrated(simulation, request), keys
         return self._null
+
+    def _pool(self, pool: ArrayLike | None, weights: ArrayLike | None, method: str) -> tuple[Floats, Floats | None]:
+        """Return the validated pool and its weights; no pool is an empty one, for the analytic null alone."""
+        n_features = self._need_fit().z.shape[1]
+        if pool is None:
+            if method != "asymptotic":
+                raise ConfigError(f"method '{method}' needs a pool of simulated events; only 'asymptotic' does without")
+            return np.empty((0, n_features)), None
+        x = as_events("pool", pool, n_features)
+        return x, None if weights is None else as_weights("the weights of the pool", weights, len(x))
 
     def search(self, data: ArrayLike) -> SearchResult:
         """Return the calibrated result for `data` (n, d); ConfigError if the toys' N_D are unlike theirs."""
@@ -189,8 +222,11 @@ class KernelTest:
         x = as_events("data", data, fitted.z.shape[1])
         keys = row_keys(x)
         fitted.check_new("data", keys)
-        check_disjoint("data", keys, "the pool", self._pool_keys)
-        check_comparable(null, len(x), fitted.expected, self.normalisation)
+        if null.calibration != "permutation":
+            check_disjoint("data", keys, "the pool", self._pool_keys)
+        elif not np.array_equal(keys, self._pool_keys):
+            raise OverlapError("permutations were calibrated with other data; pass the same data to both")
+        check_comparable(null, len(x), fitted.expected, self._yield)
         observed = self.statistic(x, mode=null.mode)
         p = null.p_value(observed.t)
         log_p = null.log_p_per_width(observed.t)
@@ -198,6 +234,7 @@ class KernelTest:
         checks = settings_checks(fitted.settings, fitted.from_reference, self.n_centers)
         checks |= observed_checks(fitted.settings, fitted.z, fitted.settings.scale(x), fitted.expected, null)
         checks |= repeat_checks(fitted.keys, self._pool_keys)
+        checks |= {"calibration_reason": null.reason, "cross_check": cross_check(null, observed.linear)}
         return SearchResult(
             p_value=p.p,
             z=p.z,
@@ -232,8 +269,8 @@ class KernelTest:
         k = self._best if width is None else int(width)
         if not 0 <= k < len(fitted.settings.widths):
             raise ConfigError(f"width is {width}; the test has widths 0 to {len(fitted.settings.widths) - 1}")
-        b = torch.from_numpy(self._last.coefficients[k])
-        f: Floats = fitted.features(k, fitted.standardise("x", x)).project(b[:, None])[:, 0].numpy()
+        b = fitted.tensor(self._last.coefficients[k][None])
+        f: Floats = fitted.features(k, fitted.standardise("x", x)).project(b)[0].double().cpu().numpy()
         return f
 
     def save(self, path: str | Path) -> None:
@@ -265,26 +302,15 @@ class KernelTest:
     @property
     def options(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        names = ("widths", "n_centers", "penalty", "normalisation", "seed", "combination", "standardise", "cut")
-        return {name: getattr(self, name) for name in (*names, "memory_budget")} | {"statistic": self.mode}
+        names = ("widths", "n_centers", "penalty", "normalisation", "seed", "combination", "standardise", "embeddings")
+        more = ("rank_tolerance", "memory_budget", "precision", "device")
+        return {name: getattr(self, name) for name in (*names, *more)} | {"statistic": self.mode}
 
     def _fit_options(self) -> dict[str, Any]:
         """Return how the reference side fits."""
-        return {"normalisation": self.normalisation, "penalty": self.penalty, "budget": self.memory_budget * GIB}
+        return {"normalisation": self._yield, "penalty": self.penalty, "compute": self._compute}
 
     def _need_fit(self) -> Fitted:
         if self._fitted is None:
             raise NotFittedError("the test has no reference yet; call fit(reference) first")
         return self._fitted
-
-    def _reference_option(self, reference: str) -> str:
-        """Return "redrawn" or "fixed"; a weighted reference cannot be redrawn from a pool without weights."""
-        uniform = self._need_fit().uniform
-        if reference == "auto":
-            return "redrawn" if uniform else "fixed"
-        if check_name("reference option", reference, REFERENCES) == "redrawn" and not uniform:
-            raise ConfigError(
-                "reference='redrawn' needs equal weights, this reference is weighted; use reference='fixed', or "
-                "unweight the reference"
-            )
-        return reference

@@ -1,8 +1,12 @@
-"""The penalised weighted logistic loss of a batch of fits, and an exact line search along one direction each.
+"""The penalised weighted logistic loss of a batch of fits, and its gradients in one pass over the events.
 
 For one fit, with n = N_R + N_D and b the whitened coefficients (spec section 1, arXiv:2204.02317):
 
     n L(b) = sum_R w log(1 + exp f) + sum_D log(1 + exp(-f)) + n lambda/2 |b|^2,    f(x) = b . phi(x)
+
+A pass goes through the blocks of features once and forms f, the residuals and the gradient of all fits while a block is
+in the cache: two matrix products and a few operations on each event of each fit. Nothing of the size events x fits is
+kept but one byte that says which part an event plays in a fit.
 """
 
 from __future__ import annotations
@@ -13,82 +17,130 @@ import torch
 from torch import Tensor
 
 from unseen.search.features import Features
+from unseen.search.normalisation import Normalisation
 
-__all__ = ["Batch", "gradient", "hessian", "line_search"]
+__all__ = ["Batch", "gradient", "hessian", "log_likelihood_ratio", "make_batch", "toy_weights"]
 
-SLOPE_LEFT = 0.2  # the line search stops when the slope has fallen to this fraction
-SEARCH_STEPS = 30
+LARGEST_F = 80.0  # exp of it is finite in float32; events of no weight in a fit may have any f
 
 
 @dataclass(frozen=True)
 class Batch:
-    """T fits on one set of m events: `reference` and `data` are each event's weight in each fit, (m, T).
+    """T fits on one set of m events. `code` int8 (T, m): +1 reference, -1 data, 0 neither.
 
-    `ridge` (r, T) is n lambda for penalised directions and 0 for the intercept.
+    The reference weight of an event is `weights` (m,) times `scale` (T,). `ridge` (T, r) is the quadratic penalty
+    around `center` (T, r): n lambda around 0, and the constraint of the intercept. `shift` (T,) is the log yield that
+    the reference was scaled by. `quadratic` replaces the loss by its second-order expansion at f = 0, whose minimum is
+    the published single Newton step.
     """
 
     phi: Features
-    reference: Tensor
-    data: Tensor
+    code: Tensor
+    weights: Tensor
+    scale: Tensor
     ridge: Tensor
+    center: Tensor
+    shift: Tensor
+    normalisation: Normalisation
+    quadratic: bool = False
 
     @property
     def size(self) -> int:
         """Number T of fits."""
-        return self.reference.shape[1]
+        return len(self.code)
 
-    def pick(self, columns: Tensor) -> Batch:
-        """Return the fits `columns` alone, on the same events."""
-        return Batch(self.phi, self.reference[:, columns], self.data[:, columns], self.ridge[:, columns])
-
-
-def residual(batch: Batch, f: Tensor) -> Tensor:
-    """Return d(n L)/df: w sigmoid(f) on the reference, -sigmoid(-f) on the data, (m, T)."""
-    return torch.sigmoid(f).mul_(batch.reference + batch.data).sub_(batch.data)
-
-
-def gradient(batch: Batch, b: Tensor, f: Tensor) -> Tensor:
-    """Return the gradient of n L at b, (r, T), given f = phi b."""
-    return batch.phi.gather_sum(residual(batch, f)).addcmul_(batch.ridge, b)
+    def pick(self, at: Tensor) -> Batch:
+        """Return the fits `at` alone, on the same events."""
+        parts = (self.code, self.scale, self.ridge, self.center, self.shift)
+        code, scale, ridge, center, shift = (part[at] for part in parts)
+        return Batch(
+            self.phi, code, self.weights, scale, ridge, center, shift, self.normalisation, quadratic=self.quadratic
+        )
 
 
-def hessian(batch: Batch, f: Tensor) -> Tensor:
-    """Return the Hessian of n L of a batch of one fit, (r, r)."""
-    s = torch.sigmoid(f)
-    curvature = (batch.reference + batch.data) * s * (1.0 - s)
-    return batch.phi.second_moment(curvature[:, 0]) + torch.diag(batch.ridge[:, 0])
+def make_batch(
+    phi: Features,
+    code: Tensor,
+    weights: Tensor,
+    expected: Tensor,
+    normalisation: Normalisation,
+    penalty: float,
+    *,
+    quadratic: bool = False,
+) -> Batch:
+    """Return the loss of the fits `code` (T, m); the reference weights of each are scaled to sum to `expected` (T,)."""
+    n_data, n_reference, total = _sums(code, weights)
+    shift = normalisation.shift(n_data, expected)
+    ridge = ((n_reference + n_data) * penalty)[:, None].expand(-1, phi.rank).clone()
+    center = torch.zeros_like(ridge)
+    if normalisation.intercept:
+        ridge[:, -1], center[:, -1] = normalisation.ridge, -shift
+    scale = expected / total * torch.exp(shift)
+    dtype = phi.compute.dtype
+    return Batch(phi, code, weights.to(dtype), scale, ridge, center, shift, normalisation, quadratic)
 
 
-def line_search(batch: Batch, b: Tensor, f: Tensor, p: Tensor, fp: Tensor) -> Tensor:
-    """Return a step (T,) along p where each convex loss has fallen and its slope is nearly gone.
-
-    f = phi b and fp = phi p are given, so a trial step costs no product with the features. Newton on the slope, kept
-    inside a bracket; a loss whose slope is still negative at the end is left at the lower bracket, which has fallen.
-    """
-    both = batch.reference + batch.data
-    fixed = (batch.ridge * b * p).sum(0) - (batch.data * fp).sum(0)
-    stiffness = (batch.ridge * p.square()).sum(0)
-    start = (torch.sigmoid(f) * both * fp).sum(0) + fixed
-    step = torch.ones_like(start)
-    low, high = torch.zeros_like(start), torch.full_like(start, torch.inf)
-    done = start >= 0.0  # no descent left at this precision
-    step[done] = 0.0
-    for _ in range(SEARCH_STEPS):
-        s = torch.sigmoid(f + step * fp)
-        slope = (s * both * fp).sum(0) + fixed + step * stiffness
-        done |= slope.abs() <= SLOPE_LEFT * start.abs()
-        if bool(done.all()):
-            return step
-        curvature = (s * (1.0 - s) * both * fp.square()).sum(0) + stiffness
-        low = torch.where(~done & (slope < 0), step, low)
-        high = torch.where(~done & (slope > 0), step, high)
-        step = torch.where(done, step, _newton_in_bracket(step, slope / curvature, low, high))
-    return torch.where(done, step, low)
+def _sums(code: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the number of data and of reference events of any weight, and the reference's sum of weights, (T,)."""
+    weighs = None if bool((weights != 0).all()) else weights != 0
+    sums = torch.zeros(3, len(code), dtype=torch.float64, device=code.device)
+    for i, row in enumerate(code):  # one fit at a time: temporary arrays of all fits would dwarf the codes
+        reference = row > 0
+        sums[0, i] = torch.count_nonzero(row < 0)
+        sums[1, i] = torch.count_nonzero(reference if weighs is None else reference & weighs)
+        sums[2, i] = torch.dot(weights, reference.to(weights.dtype))
+    return sums[0], sums[1], sums[2]
 
 
-def _newton_in_bracket(step: Tensor, move: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """Return step - move if it lies inside the bracket, else the bracket's middle (or four times the step)."""
-    trial = step - move
-    middle = torch.where(torch.isinf(high), 4.0 * step, 0.5 * (low + high))
-    inside = (trial > low) & (trial < high) & (trial <= 4.0 * step)
-    return torch.where(inside, trial, middle)
+def toy_weights(batch: Batch, rows: slice) -> tuple[Tensor, Tensor]:
+    """Return (R, N) of a block (T, rows): reference weights, and minus the data counts."""
+    code = batch.code[:, rows].to(batch.weights.dtype)
+    minus_data = code.clamp(max=0.0)
+    reference = code.sub_(minus_data).mul_(batch.weights[rows]).mul_(batch.scale[:, None].to(code.dtype))
+    return reference, minus_data
+
+
+def gradient(batch: Batch, b: Tensor | None) -> Tensor:
+    """Return the gradient of n L at b, float64 (T, r); None stands for b = 0."""
+    g = batch.ridge * ((0.0 if b is None else b) - batch.center)
+    small = None if b is None else b.to(batch.weights.dtype)
+    for rows, phi in batch.phi:
+        g += _residual(batch, rows, None if small is None else small @ phi.T) @ phi
+    return g
+
+
+def _residual(batch: Batch, rows: slice, f: Tensor | None) -> Tensor:
+    """Return d(n L)/df (T, rows): w sigmoid(f) on the reference, -sigmoid(-f) on the data."""
+    reference, minus_data = toy_weights(batch, rows)
+    if f is None:
+        return reference.add_(minus_data).mul_(0.5)
+    slope = f.mul_(0.25).add_(0.5) if batch.quadratic else f.sigmoid_()
+    return slope.mul_(reference.sub_(minus_data)).add_(minus_data)
+
+
+def hessian(batch: Batch, b: Tensor) -> Tensor:
+    """Return the Hessian of n L of a batch of one fit at b (1, r), float64 (r, r)."""
+    h = torch.diag(batch.ridge[0])
+    small = b.to(batch.weights.dtype)
+    for rows, phi in batch.phi:
+        reference, minus_data = toy_weights(batch, rows)
+        curvature = reference.sub_(minus_data)
+        if batch.quadratic:
+            curvature *= 0.25
+        else:
+            s = (small @ phi.T).sigmoid_()
+            curvature *= s * (1.0 - s)
+        h += phi.T @ (phi * curvature.T)
+    return h
+
+
+def log_likelihood_ratio(batch: Batch, b: Tensor) -> Tensor:
+    """Return t (T,) at b (T, r): 2 [ sum_D f - sum_R w (exp f - 1) ] minus the cost of the intercept."""
+    t = torch.zeros(batch.size, dtype=torch.float64, device=b.device)
+    small = b.to(batch.weights.dtype)
+    for rows, phi in batch.phi:
+        f = small @ phi.T
+        reference, minus_data = toy_weights(batch, rows)
+        t -= (minus_data * f).sum(1)
+        t -= f.clamp_(max=LARGEST_F).expm1_().mul_(reference).sum(1)
+    return 2.0 * t - batch.normalisation.cost(batch.shift, b[:, -1])

@@ -27,7 +27,7 @@ class Preconditioner(Protocol):
     """An approximate inverse Hessian for every fit of a batch."""
 
     def solve(self, g: Tensor) -> Tensor:
-        """Return H^-1 g (r, T)."""
+        """Return H^-1 g (T, r), for g (T, r)."""
         ...
 
     def keep(self, at: Tensor) -> Preconditioner:
@@ -43,7 +43,7 @@ class Shared:
 
     def solve(self, g: Tensor) -> Tensor:
         """Return H0^-1 g."""
-        result: Tensor = torch.cholesky_solve(g, self.factor)
+        result: Tensor = torch.cholesky_solve(g.T, self.factor).T
         return result
 
     def keep(self, at: Tensor) -> Shared:
@@ -70,10 +70,10 @@ class WithData:
 
     def solve(self, g: Tensor) -> Tensor:
         """Return (L L' + sum_D phi phi' / 4)^-1 g."""
-        q = torch.linalg.solve_triangular(self.factor, g, upper=False)
+        q = torch.linalg.solve_triangular(self.factor, g.T, upper=False)
         along_v = torch.bmm(self.v, q.T.float().unsqueeze(2))
         correction = torch.bmm(self.v.transpose(1, 2), along_v)[:, :, 0].T.double()
-        result: Tensor = torch.linalg.solve_triangular(self.factor.T, q - correction, upper=True)
+        result: Tensor = torch.linalg.solve_triangular(self.factor.T, q - correction, upper=True).T
         return result
 
     def keep(self, at: Tensor) -> WithData:
@@ -100,9 +100,9 @@ class WithInverse:
 
     def solve(self, g: Tensor) -> Tensor:
         """Return (L L' + sum_D phi phi' / 4)^-1 g."""
-        q = torch.linalg.solve_triangular(self.factor, g, upper=False)
+        q = torch.linalg.solve_triangular(self.factor, g.T, upper=False)
         q = torch.bmm(self.inverse, q.T.float().unsqueeze(2))[:, :, 0].T.double()
-        result: Tensor = torch.linalg.solve_triangular(self.factor.T, q, upper=True)
+        result: Tensor = torch.linalg.solve_triangular(self.factor.T, q, upper=True).T
         return result
 
     def keep(self, at: Tensor) -> WithInverse:
@@ -115,18 +115,22 @@ class DataWhitener:
 
     def __init__(self, union: Features, factor: Tensor) -> None:
         self.factor = factor
-        parts = [torch.linalg.solve_triangular(factor, phi.T, upper=False).T.float().mul_(0.5) for _, phi in union]
-        self.rows = torch.cat([*parts, torch.zeros(1, union.rank)])  # the last row pads toys with fewer events
+        solve = torch.linalg.solve_triangular
+        parts = [solve(factor, phi.T.double(), upper=False).T.float().mul_(0.5) for _, phi in union]
+        padding = torch.zeros(1, union.rank, device=factor.device)  # the last row stands for no event
+        self.rows = torch.cat([*parts, padding])
 
     @staticmethod
     def pays(union: Features, largest_n_data: int) -> bool:
-        """Return whether the widths and numbers of events are those where this is faster."""
-        return union.rank >= SMALLEST_RANK and largest_n_data <= LARGEST_DATA and union.blocks is not None
+        """Return whether the widths and numbers of events are those where this is faster, and memory allows it."""
+        small = 2.0 * union.held_bytes <= union.compute.budget
+        return union.rank >= SMALLEST_RANK and largest_n_data <= LARGEST_DATA and union.held and small
 
-    def __call__(self, draws: list[Tensor]) -> Preconditioner:
-        """Return the preconditioner of fits whose data are the rows `draws` of the union."""
+    def __call__(self, code: Tensor) -> Preconditioner:
+        """Return the preconditioner of fits whose data are the rows of the union where `code` (T, m) is -1."""
+        draws = [(row < 0).nonzero()[:, 0] for row in code]
         longest = max(len(d) for d in draws)
-        index = torch.full((len(draws), longest), len(self.rows) - 1)
+        index = torch.full((len(draws), longest), len(self.rows) - 1, device=self.rows.device)
         for i, rows in enumerate(draws):
             index[i, : len(rows)] = rows
         z = self.rows[index]

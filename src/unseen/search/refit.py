@@ -3,59 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from unseen.search.features import Features
+from unseen.search.loss import make_batch
+from unseen.search.normalisation import Normalisation
 from unseen.search.precondition import DataWhitener, Preconditioner, Shared
-from unseen.search.statistic import chord_factor, fit_batch, make_batch, require_convergence
+from unseen.search.statistic import LinearForm, fit_batch, require_convergence, shared_factor
 from unseen.search.toys import Index, ToyPlan
 from unseen.search.validate import Floats
 
-__all__ = ["toy_statistics"]
+__all__ = ["Recipe", "draw_codes", "toy_statistics"]
 
 TOYS_PER_BATCH = 128
-LARGEST_BATCH = 2**22  # events times toys
+LARGEST_BATCH = 2**28  # events times toys: one byte each
 DENSE = 0.05  # toys that use less of the union than this are fitted one by one on their own events
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How a toy is fitted: statistic, normalisation and penalty."""
+
+    mode: str
+    normalisation: Normalisation
+    penalty: float
+
+
 def toy_statistics(
-    plan: ToyPlan,
-    union: Features,
-    weights: Tensor,
-    factor: Tensor,
-    *,
-    mode: str,
-    normalisation: str,
-    penalty: float,
-    tick: Callable[[int], None],
-) -> Floats:
-    """Return t (n_toys,). `weights` are the reference weights (n_reference,) summing to N; `tick` gets toys done."""
-    t = np.empty(plan.n_toys)
-    whitener = None
-    if mode == "converged" and DataWhitener.pays(union, int(plan.n_data.max())):
-        everywhere = torch.full((len(union),), float(weights.sum()) / len(union), dtype=weights.dtype)
-        n = plan.n_reference + float(plan.n_data.mean())
-        whitener = DataWhitener(union, chord_factor(union, everywhere, n, penalty, share=0.25))
+    plan: ToyPlan, union: Features, weights: Tensor, form: LinearForm, recipe: Recipe, tick: Callable[[int], None]
+) -> tuple[Floats, Floats]:
+    """Return t and the linear statistic of every toy, (n_toys,) each.
+
+    `weights` (m,) are the weights of the union's events as reference, `form` belongs to the reference at hand; `tick`
+    is told how many toys are done.
+    """
+    t, linear = np.empty(plan.n_toys), np.empty(plan.n_toys)
+    whitener = _whitener(plan, union, recipe) if recipe.mode != "linear" else None
     for toys in _batches(plan, len(union)):
-        draws = [plan.draw(i) for i in toys]
-        rows = _rows_used(draws, len(union))
-        phi = union if rows is None else union.take(rows)
-        reference, data = _columns(draws, weights, plan, len(phi), rows)
-        batch = make_batch(phi, reference, data, normalisation, penalty)
-        start: Preconditioner = Shared(factor) if whitener is None else whitener(_data_rows(draws))
-        fit = fit_batch(batch, start, mode)
+        code = draw_codes(plan, toys)
+        start: Preconditioner = Shared(form.factor) if whitener is None else whitener(code.to(union.compute.device))
+        rows = _rows_used(code, len(union))
+        phi, w = (union, weights) if rows is None else (union.take(rows), weights[torch.from_numpy(rows)])
+        batch = make_batch(
+            phi,
+            (code if rows is None else code[:, torch.from_numpy(rows)]).to(union.compute.device),
+            w,
+            torch.from_numpy(plan.expected[toys.start : toys.stop]).to(w.device),
+            recipe.normalisation,
+            recipe.penalty,
+        )
+        fit = fit_batch(replace(batch, quadratic=recipe.mode == "one_step"), start, form, recipe.mode)
         require_convergence(fit, "toys")
-        t[toys.start : toys.stop] = fit.t.numpy()
+        t[toys.start : toys.stop] = fit.t.cpu().numpy()
+        linear[toys.start : toys.stop] = fit.linear.cpu().numpy()
         tick(len(toys))
-    return t
+    return t, linear
 
 
-def _data_rows(draws: list[tuple[Index, Index]]) -> list[Tensor]:
-    """Return the rows of the union that are data in each toy."""
-    return [torch.from_numpy(data) for _, data in draws]
+def draw_codes(plan: ToyPlan, toys: range) -> Tensor:
+    """Return the codes int8 (T, m) of `toys`."""
+    codes = np.empty((len(toys), plan.n_reference + plan.n_pool), dtype=np.int8)
+    for row, toy in zip(codes, toys, strict=True):
+        row[:] = plan.draw(toy)
+    return torch.from_numpy(codes)
+
+
+def _whitener(plan: ToyPlan, union: Features, recipe: Recipe) -> DataWhitener | None:
+    """Return the preconditioner that knows each toy's data, where it pays."""
+    if not DataWhitener.pays(union, int(plan.n_data.max())):
+        return None
+    n_data = float(plan.n_data.mean())
+    everywhere = torch.full((len(union),), n_data / len(union), dtype=union.compute.dtype, device=union.compute.device)
+    moment = union.second_moment(everywhere)
+    n = plan.n_reference + n_data
+    return DataWhitener(union, shared_factor(moment, n, recipe.penalty, recipe.normalisation, share=0.25))
 
 
 def _batches(plan: ToyPlan, n_union: int) -> Iterator[range]:
@@ -66,24 +91,9 @@ def _batches(plan: ToyPlan, n_union: int) -> Iterator[range]:
         yield range(start, min(start + size, plan.n_toys))
 
 
-def _rows_used(draws: list[tuple[Index, Index]], n_union: int) -> Index | None:
+def _rows_used(code: Tensor, n_union: int) -> Index | None:
     """Return the sorted rows that any toy uses, or None when copying them would not pay."""
-    used = np.zeros(n_union, dtype=bool)
-    for reference, data in draws:
-        used[reference] = True
-        used[data] = True
-    return None if used.sum() > 0.7 * n_union else np.flatnonzero(used)
-
-
-def _columns(
-    draws: list[tuple[Index, Index]], weights: Tensor, plan: ToyPlan, m: int, rows: Index | None
-) -> tuple[Tensor, Tensor]:
-    """Return the reference weights and data counts (m, T) of the drawn toys."""
-    reference = torch.zeros(m, len(draws), dtype=weights.dtype)
-    data = torch.zeros_like(reference)
-    for column, (ref, dat) in enumerate(draws):
-        if rows is not None:
-            ref, dat = np.searchsorted(rows, ref), np.searchsorted(rows, dat)
-        reference[torch.from_numpy(ref), column] = weights
-        data[torch.from_numpy(dat), column] = 1.0
-    return reference, data
+    used = torch.zeros(n_union, dtype=torch.bool)
+    for row in code:
+        used |= row != 0
+    return None if int(used.sum()) > 0.7 * n_union else used.nonzero()[:, 0].numpy()

@@ -18,7 +18,8 @@ __all__ = ["SearchResult", "Statistic"]
 class Statistic:
     """The statistic of one data set at every width, and the log density ratio behind it.
 
-    t (n_widths,); f (n_widths, n_data) at the data events; coefficients: b (r,) of each width. `converged` is always
+    t (n_widths,); f (n_widths, n_data) at the data events; coefficients: b (r,) of each width; linear (n_widths,): the
+    linear statistic of the same data. `converged` is always
     true (a fit that is not raises ConvergenceError); for `one_step` it says that the one linear system was solved.
     """
 
@@ -29,6 +30,7 @@ class Statistic:
     mode: str
     widths: tuple[float, ...]
     coefficients: tuple[Floats, ...] = field(repr=False)
+    linear: Floats
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,9 @@ class SearchResult:
 
     p_value: (k + 1) / (n + 1) with k of n toys at least as anomalous; p_resolution = 1 / (n + 1) is the smallest value
     it can take: with `at_resolution` the statement is p <= p_value. p_interval and z_interval are 68.27 %
-    Clopper-Pearson intervals on k of n; an unbounded end of z_interval is None. p_per_width come from the smooth null
-    and may lie beyond the toys' reach: they rank the widths, they are not the result. nu_hat, nu_error, tau and delta
+    Clopper-Pearson intervals on k of n, for the analytic null those of the simulation behind it; an unbounded end of
+    z_interval is None. p_per_width come from the smooth null and may lie beyond the toys' reach: they rank the widths,
+    they are not the result. nu_hat, nu_error, tau and delta
     belong to profiled nuisances and are None without them.
     """
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from unseen.errors import NotEnoughEventsError
-from unseen.search.features import FeatureMap, Scale, Widths, choose_widths, make_map
+from unseen.errors import NotEnoughEventsError, ShapeError
+from unseen.search.features import FeatureMap, make_map
+from unseen.search.rank import choose_rank
+from unseen.search.scale import Scale, Widths, choose_widths
 from unseen.search.validate import Floats
 
-__all__ = ["Settings", "freeze", "set_apart"]
+__all__ = ["Settings", "column_ranges", "freeze", "set_apart"]
 
 LARGEST_SHARE = 5  # at most one reference event in this many is set apart for the settings
 MIN_REFERENCE = 10
@@ -18,18 +20,22 @@ MIN_REFERENCE = 10
 
 @dataclass(frozen=True)
 class Settings:
-    """Scale, kernel maps (one for each width), and where they came from."""
+    """Scale, centres (M, d) in standardised units, and one kernel map for each width of each embedding."""
 
     scale: Scale
-    widths: tuple[float, ...]
+    centers: Floats
     maps: tuple[FeatureMap, ...]
     n_settings: int
 
     @property
-    def centers(self) -> Floats:
-        """Centres (M, d) in standardised units."""
-        centers: Floats = self.maps[0].centers.numpy()
-        return centers
+    def widths(self) -> tuple[float, ...]:
+        """Width of every map."""
+        return tuple(m.sigma for m in self.maps)
+
+    def truncate(self, z: Floats, weights: Floats, expected: float, penalty: float, tolerance: float) -> Settings:
+        """Return the settings with the directions that matter against `penalty` on the reference z (n, d)."""
+        maps = tuple(choose_rank(m, z, weights, expected, penalty, tolerance) for m in self.maps)
+        return replace(self, maps=maps)
 
 
 def set_apart(
@@ -43,9 +49,19 @@ def set_apart(
     taken[rng.choice(n, min(n_centers, n // LARGEST_SHARE), replace=False)] = True
     if weights[taken].sum() <= 0:
         raise NotEnoughEventsError(
-            "all reference events set apart for the settings have zero weight; drop zero-weight events or pass settings"
+            "the reference events set apart for the settings have no positive sum of weights; drop zero-weight events "
+            "or pass settings"
         )
     return reference[taken], weights[taken], reference[~taken], weights[~taken]
+
+
+def column_ranges(embeddings: tuple[int, ...] | None, n_features: int) -> list[tuple[int, int]]:
+    """Return the columns of each embedding; ShapeError if their dimensions do not add up to the features."""
+    sizes = embeddings or (n_features,)
+    if sum(sizes) != n_features:
+        raise ShapeError(f"embeddings of {sizes} dimensions need {sum(sizes)} features, the reference has {n_features}")
+    ends = np.cumsum(sizes).tolist()
+    return [(end - size, end) for end, size in zip(ends, sizes, strict=True)]
 
 
 def freeze(
@@ -53,14 +69,14 @@ def freeze(
     weights: Floats,
     widths: Widths,
     n_centers: int,
-    penalty: float,
-    cut: float,
     standardise: bool,
+    embeddings: tuple[int, ...] | None,
     rng: np.random.Generator,
 ) -> Settings:
     """Return settings from `events` (n, d); fewer events than `n_centers` means fewer centres, all of them."""
-    scale = Scale.measure(events, weights) if standardise else Scale.identity(events.shape[1])
+    scale = Scale.measure(events, np.abs(weights)) if standardise else Scale.identity(events.shape[1])
     z = scale(events)
-    chosen = choose_widths(widths, z, rng)
+    columns = column_ranges(embeddings, events.shape[1])
+    chosen = [(c, s) for c in columns for s in choose_widths(widths, z[:, c[0] : c[1]], rng)]
     centers = z if len(z) <= n_centers else z[np.sort(rng.choice(len(z), n_centers, replace=False))]
-    return Settings(scale, chosen, tuple(make_map(centers, s, penalty, cut) for s in chosen), len(events))
+    return Settings(scale, centers, tuple(make_map(centers, s, c) for c, s in chosen), len(events))

@@ -2,8 +2,10 @@
 
 The chord iteration b <- b - H0^-1 grad (spec section 2) converges in a few passes where a fit's curvature is that of
 the reference, and diverges where single events carry a kernel. So H0^-1 (or a better guess, see `precondition`) starts
-a limited-memory BFGS update, each fit with its own corrections, line search and convergence check; a fit that is still
-not there gets Newton steps with its own Hessian. All passes over the events are matrix-matrix products.
+a limited-memory BFGS update, each fit with its own corrections, step lengths and convergence check; a fit that is still
+not there gets Newton steps with its own Hessian. Every pass over the events serves all fits: those that search along
+their line, and those that take a new direction. The losses are convex, so slopes alone tell whether a step went too
+far, and the loss itself, which float32 cannot resolve near its minimum, is never needed.
 """
 
 from __future__ import annotations
@@ -13,103 +15,117 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from unseen.search.loss import Batch, gradient, line_search
-from unseen.search.newton import damped_newton
+from unseen.search.loss import Batch, gradient
+from unseen.search.newton import OVERSHOOT, damped_newton, next_step
 from unseen.search.precondition import Preconditioner
 
 __all__ = ["Solution", "minimise"]
 
-TOLERANCE = 1e-6  # on the decrement sqrt(g' H^-1 g): the error on t is about this times 2 sqrt(t)
-MAX_PASSES = 300
+MAX_PASSES = 200
 MEMORY = 20  # correction pairs kept for each fit
 SHRINK = 0.75  # drop finished fits from the batch when fewer than this fraction is left
+Pair = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
 class Solution:
-    """Coefficients b (r, T), f at the batch's events (m, T), whether each fit is at its minimum (T,), passes used."""
+    """Coefficients b (T, r), whether each fit is at its minimum (T,), passes over the events that were used."""
 
     b: Tensor
-    f: Tensor
     converged: Tensor
     passes: int
 
 
 @dataclass
 class _State:
-    """The fits still moving: columns of the batch, their position, gradient and BFGS pairs."""
+    """The fits still moving: their columns, position, gradient, direction, slope, step on trial and BFGS pairs."""
 
     columns: Tensor
     batch: Batch
     start: Preconditioner
     b: Tensor
-    f: Tensor
     g: Tensor
-    pairs: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
+    p: Tensor
+    slope: Tensor
+    step: Tensor
+    pairs: list[Pair] = field(default_factory=list)
 
-    def keep(self, mask: Tensor) -> None:
-        """Drop the fits where `mask` is false."""
-        at = mask.nonzero()[:, 0]
+    def keep(self, at: Tensor) -> None:
+        """Keep the fits `at` alone."""
         self.columns, self.batch, self.start = self.columns[at], self.batch.pick(at), self.start.keep(at)
-        self.b, self.f, self.g = self.b[:, at], self.f[:, at], self.g[:, at]
-        self.pairs = [(s[:, at], y[:, at], rho[at]) for s, y, rho in self.pairs]
+        self.b, self.g, self.p, self.slope, self.step = (
+            part[at] for part in (self.b, self.g, self.p, self.slope, self.step)
+        )
+        self.pairs = [(s[at], y[at], rho[at]) for s, y, rho in self.pairs]
 
 
 def minimise(
-    batch: Batch, start: Preconditioner, tolerance: float = TOLERANCE, max_passes: int = MAX_PASSES
+    batch: Batch, start: Preconditioner, tolerance: float, first: Tensor | None = None, max_passes: int = MAX_PASSES
 ) -> Solution:
-    """Minimise every fit of `batch` from b = 0; `start` is the first guess of the inverse Hessians."""
+    """Minimise every fit of `batch` from b = 0; `start` is the first guess of the inverse Hessians.
+
+    `first` (T, r) is the gradient at 0 if it is known.
+    """
     b = torch.zeros_like(batch.ridge)
-    f = torch.zeros_like(batch.reference)
-    converged = torch.zeros(batch.size, dtype=torch.bool)
-    state = _State(torch.arange(batch.size), batch, start, b.clone(), f.clone(), gradient(batch, b, f))
-    stuck = torch.zeros_like(converged)
+    converged = torch.zeros(batch.size, dtype=torch.bool, device=b.device)
+    state = _start(batch, start, gradient(batch, None) if first is None else first)
     passes = 0
-    while passes < max_passes:
-        p = -_inverse_hessian_times(state.g, state.pairs, state.start)
-        decrement = -(state.g * p).sum(0)  # below zero: rounding has spoilt the direction, which is no arrival
-        arrived = (decrement >= 0.0) & (decrement <= tolerance**2)
-        new = arrived & ~converged[state.columns]
-        at = state.columns[new]
-        b[:, at], f[:, at], converged[at] = state.b[:, new], state.f[:, new], True
-        moving = ~(converged | stuck)[state.columns]
-        if not bool(moving.any()):
-            break
-        if int(moving.sum()) < SHRINK * len(moving):
-            state.keep(moving)
-            p = p[:, moving]
+    while len(state.columns) and passes < max_passes:
+        # A slope above zero is a direction that rounding has spoilt: no arrival, and left to Newton steps.
+        arrived = (state.slope <= 0.0) & (state.slope >= -(tolerance**2))
+        at = state.columns[arrived]
+        b[at], converged[at] = (state.b + state.p)[arrived], True  # the last step is free and squares the error
+        lost = (state.slope > 0.0) | ~torch.isfinite(state.slope)
+        b[state.columns[lost]] = state.b[lost]
+        moving = ~(arrived | lost)
+        if int(moving.sum()) < SHRINK * len(moving) or not bool(moving.any()):
+            state.keep(moving.nonzero()[:, 0])
+            if not len(state.columns):
+                break
         passes += 1
-        stuck[state.columns] |= _advance(state, p) == 0.0
+        _advance(state)
+    b[state.columns] = torch.where(converged[state.columns, None], b[state.columns], state.b)
     for i in (~converged).nonzero()[:, 0].tolist():
-        one = torch.tensor([i])
-        b[:, one], f[:, one], ok = damped_newton(batch.pick(one), b[:, one], tolerance)
+        one = torch.tensor([i], device=b.device)
+        b[one], ok = damped_newton(batch.pick(one), torch.nan_to_num(b[one]), tolerance)
         converged[i] = ok
-    return Solution(b, f, converged, passes)
+    return Solution(b, converged, passes)
 
 
-def _advance(state: _State, p: Tensor) -> Tensor:
-    """Step along the quasi-Newton directions p (r, T) and return the steps (T,): 0 where none lowers the loss."""
-    fp = state.batch.phi.project(p)
-    step = line_search(state.batch, state.b, state.f, p, fp)
-    state.b, state.f = state.b + step * p, state.f + step * fp
-    g = gradient(state.batch, state.b, state.f)
-    s, y = step * p, g - state.g
-    curvature = (s * y).sum(0)
-    rho = torch.where(curvature > 0, 1.0 / curvature, torch.zeros_like(curvature))
+def _start(batch: Batch, start: Preconditioner, g: Tensor) -> _State:
+    p = -start.solve(g)
+    slope = (g * p).sum(1)
+    columns = torch.arange(batch.size, device=g.device)
+    return _State(columns, batch, start, torch.zeros_like(g), g, p, slope, torch.ones_like(slope))
+
+
+def _advance(state: _State) -> None:
+    """Evaluate the gradients at the steps on trial; take the steps that did not go too far, shorten the others."""
+    trial = state.b + state.step[:, None] * state.p
+    g = gradient(state.batch, trial)
+    slope_there = (g * state.p).sum(1)
+    taken = slope_there <= -OVERSHOOT * state.slope
+    s, y = trial - state.b, g - state.g
+    curvature = (s * y).sum(1)
+    usable = taken & (curvature > 0)
+    rho = torch.where(usable, 1.0 / curvature, torch.zeros_like(curvature))
     state.pairs = [*state.pairs, (s, y, rho)][-MEMORY:]
-    state.g = g
-    return step
+    column = taken[:, None]
+    state.b, state.g = torch.where(column, trial, state.b), torch.where(column, g, state.g)
+    p = torch.where(column, -_inverse_hessian_times(state.g, state.pairs, state.start), state.p)
+    state.step = torch.where(taken, torch.ones_like(state.step), next_step(state.step, state.slope, slope_there))
+    state.p, state.slope = p, (state.g * p).sum(1)
 
 
-def _inverse_hessian_times(g: Tensor, pairs: list[tuple[Tensor, Tensor, Tensor]], start: Preconditioner) -> Tensor:
+def _inverse_hessian_times(g: Tensor, pairs: list[Pair], start: Preconditioner) -> Tensor:
     """Return the limited-memory BFGS product (two-loop recursion) that starts from H0^-1."""
     q = g.clone()
     alphas = []
     for s, y, rho in reversed(pairs):
-        alpha = rho * (s * q).sum(0)
+        alpha = rho * (s * q).sum(1)
         alphas.append(alpha)
-        q -= alpha * y
+        q -= alpha[:, None] * y
     q = start.solve(q)
     for (s, y, rho), alpha in zip(pairs, reversed(alphas), strict=True):
-        q += s * (alpha - rho * (y * q).sum(0))
+        q += s * (alpha - rho * (y * q).sum(1))[:, None]
     return q

@@ -1,9 +1,8 @@
-"""The extended likelihood ratio t, and what the normalisation option does to the fit behind it.
+"""The three statistics of a fitted loss, and the matrix H0 that they share.
 
-Known:  t = 2 [ sum_D f - sum_R w (exp f - 1) ]  with sum_R w = N, the expected number of events (spec section 1).
-Free:   the yield is profiled. With tau - Delta of spec section 5 and one unpenalised log-normalisation, the logarithms
-        of N_D/N cancel and what is left is the same formula with the reference scaled to sum_R w = N_D and an
-        unpenalised intercept in f; N drops out.
+t = 2 [ sum_D f - sum_R w (exp f - 1) ] at the minimum of the loss (`converged`), or at the minimum of its quadratic
+expansion (`one_step`, what the published code computes: arXiv:2204.02317). `linear` is the quadratic form in
+s = sum_D phi - sum_R w phi that t becomes to second order with one fixed Hessian (spec section 2).
 """
 
 from __future__ import annotations
@@ -14,79 +13,92 @@ import torch
 from torch import Tensor
 
 from unseen.errors import ConvergenceError
-from unseen.search.features import Features
-from unseen.search.loss import Batch
-from unseen.search.newton import damped_newton, one_step
+from unseen.search.loss import Batch, gradient, log_likelihood_ratio
+from unseen.search.newton import damped_newton
+from unseen.search.normalisation import Normalisation
 from unseen.search.precondition import Preconditioner
 from unseen.search.solver import minimise
 
-__all__ = [
-    "NORMALISATIONS",
-    "STATISTICS",
-    "Fit",
-    "chord_factor",
-    "fit_batch",
-    "log_likelihood_ratio",
-    "make_batch",
-    "require_convergence",
-]
+__all__ = ["STATISTICS", "Fit", "LinearForm", "fit_batch", "require_convergence", "shared_factor"]
 
-NORMALISATIONS = ("known", "free")
-STATISTICS = ("converged", "one_step")
-LARGEST_F = 700.0
-POLISHED = 1e-6  # Newton decrement after which one more full step squares the error
+STATISTICS = ("converged", "one_step", "linear")
 
 
 @dataclass(frozen=True)
 class Fit:
-    """t (T,), coefficients b (r, T), f at the batch's events (m, T) and convergence (T,)."""
+    """t (T,), coefficients b (T, r), the linear statistic of the same events (T,), and convergence (T,)."""
 
     t: Tensor
     b: Tensor
-    f: Tensor
+    linear: Tensor
     converged: Tensor
 
 
-def make_batch(phi: Features, reference: Tensor, data: Tensor, normalisation: str, penalty: float) -> Batch:
-    """Return the loss of T fits; `reference` (m, T) sums to N for each, `data` (m, T) counts the data events."""
-    n_data = data.sum(0)
-    n = (reference > 0).sum(0) + n_data
-    ridge = (n * penalty).expand(phi.rank, -1).clone()
-    if normalisation == "free":
-        ridge[-1] = 0.0
-        reference = reference * (n_data / reference.sum(0))
-    return Batch(phi, reference, data, ridge)
+def shared_factor(moment: Tensor, n: float, penalty: float, normalisation: Normalisation, share: float = 0.5) -> Tensor:
+    """Return the Cholesky factor of H0 = share N C + n lambda I, with `moment` N C = sum_R w phi phi' (r, r).
 
-
-def chord_factor(phi: Features, weights: Tensor, n: float, penalty: float, share: float = 0.5) -> Tensor:
-    """Return the Cholesky factor of H0 = share N C + n lambda I with N C = sum_R w phi phi'.
-
-    Share 1/2 stands for reference and data (spec section 2), 1/4 for the reference alone.
+    Share 1/2 stands for reference and data (spec section 2), 1/4 for the reference alone. The intercept, if there is
+    one, has the ridge of its constraint. Raises torch's LinAlgError if negative weights make it indefinite.
     """
-    h0 = phi.second_moment(weights) * share
-    h0.diagonal().add_(n * penalty)
+    h0 = moment * share
+    ridge = torch.full((len(h0),), n * penalty, dtype=h0.dtype, device=h0.device)
+    if normalisation.intercept:
+        ridge[-1] = normalisation.ridge
+    h0.diagonal().add_(ridge)
     factor: Tensor = torch.linalg.cholesky(h0)
     return factor
 
 
-def log_likelihood_ratio(batch: Batch, f: Tensor) -> Tensor:
-    """Return t (T,) of f (m, T): 2 [ sum_D f - sum_R w (exp f - 1) ]."""
-    ratio_minus_1 = torch.expm1(f.clamp(max=LARGEST_F))  # events of no weight in a fit may have any f; 0 * inf is NaN
-    return 2.0 * ((batch.data * f).sum(0) - (batch.reference * ratio_minus_1).sum(0))
+@dataclass(frozen=True)
+class LinearForm:
+    """t_lin = s' A s with A = H0^-1 - H0^-1 (N C + constraint) H0^-1 / 4 (spec section 2).
+
+    As N C + constraint = 2 H0 - 2 n lambda, that is A = (H0^-1 + n lambda H0^-1 P H0^-1) / 2 with P all directions but
+    the intercept. `factor` is H0's Cholesky factor, `ridge` n lambda.
+    """
+
+    factor: Tensor
+    ridge: float
+    intercept: bool
+
+    def coefficients(self, g: Tensor) -> Tensor:
+        """Return b = H0^-1 s / 2 (T, r) from the gradient of the loss at zero, g = -s/2 (T, r)."""
+        b: Tensor = torch.cholesky_solve(g.T, self.factor).T
+        return -b
+
+    def statistic(self, g: Tensor) -> Tensor:
+        """Return t_lin (T,)."""
+        b = self.coefficients(g)
+        penalised = b[:, :-1] if self.intercept else b
+        return -2.0 * (g * b).sum(1) + 2.0 * self.ridge * penalised.square().sum(1)
+
+    def matrix(self) -> Tensor:
+        """Return A (r, r); with an intercept its rows and columns for the features alone, where s is not zero."""
+        r = len(self.factor)
+        inverse: Tensor = torch.cholesky_inverse(self.factor)
+        kept = r - int(self.intercept)
+        part = inverse[:, :kept]
+        return (0.5 * inverse + 0.5 * self.ridge * part @ part.T)[:kept, :kept]
 
 
-def fit_batch(batch: Batch, start: Preconditioner, mode: str, *, polish: bool = False) -> Fit:
-    """Fit all of `batch` and return its statistics; `polish` adds Newton steps with each fit's own Hessian."""
-    if mode == "one_step":
-        b, f = one_step(batch)
-        return Fit(log_likelihood_ratio(batch, f), b, f, torch.ones(batch.size, dtype=torch.bool))
-    solution = minimise(batch, start)
-    b, f, converged = solution.b, solution.f, solution.converged
+def fit_batch(batch: Batch, start: Preconditioner, form: LinearForm, mode: str, *, polish: bool = False) -> Fit:
+    """Fit all of `batch` and return its statistics; `polish` adds Newton steps with each fit's own Hessian.
+
+    `batch.quadratic` must be true for mode "one_step" alone.
+    """
+    g = gradient(batch, None)
+    linear = form.statistic(g)
+    done = torch.ones(batch.size, dtype=torch.bool, device=g.device)
+    if mode == "linear":
+        return Fit(linear, form.coefficients(g), linear, done)
+    tolerance = batch.phi.compute.tolerance
+    solution = minimise(batch, start, tolerance, first=g)
+    b, converged = solution.b, solution.converged
     if polish:
         for i in range(batch.size):
-            one = torch.tensor([i])
-            b[:, one], f[:, one], converged[i] = damped_newton(batch.pick(one), b[:, one], POLISHED)
-    return Fit(log_likelihood_ratio(batch, f), b, f, converged)
+            one = torch.tensor([i], device=b.device)
+            b[one], converged[i] = damped_newton(batch.pick(one), b[one], tolerance)
+    return Fit(log_likelihood_ratio(batch, b), b, linear, converged)
 
 
 def require_convergence(fit: Fit, what: str) -> None:
@@ -94,6 +106,6 @@ def require_convergence(fit: Fit, what: str) -> None:
     bad = ~fit.converged | ~torch.isfinite(fit.t)
     if bool(bad.any()):
         raise ConvergenceError(
-            f"{int(bad.sum())} of {len(bad)} fits of {what} did not reach their minimum; raise the penalty, or drop "
-            "the width that fails"
+            f"{int(bad.sum())} of {len(bad)} fits of {what} did not reach their minimum; use precision='float64', "
+            "raise the penalty, or drop the width that fails"
         )

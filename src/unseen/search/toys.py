@@ -10,17 +10,23 @@ reference, and the pool's own fluctuation shifts all toys alike, a variance of N
 data's: with a pool of 2 N_D null data gave p <= 0.05 in 17 % of cases, with one of 5 N_D in 6 %, so that less is
 refused.
 
-N_D is never zero: the test of no data is an error, so toys are conditioned the same way.
+`permuted`: U is the reference and the data themselves, and a toy shuffles which is which.
+
+Weighted events play reference with their weight and data by hit or miss. N_D is never zero: the test of no data is an
+error, so toys are conditioned the same way. With a constrained normalisation the auxiliary measurement of the yield
+is thrown too: the toy's expectation is N exp(sigma a), a unit Gaussian a.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unseen.errors import ConfigError, NotEnoughEventsError
+from unseen.search.subsets import random_parts, random_subset
+from unseen.search.validate import Floats
 
 __all__ = ["REFERENCES", "ToyPlan", "plan_toys"]
 
@@ -28,57 +34,113 @@ REFERENCES = ("redrawn", "fixed")
 MARGIN_SIGMA = 5.0  # the pool must hold N plus this many standard deviations
 FIXED_POOL = 5.0  # times N: the smallest pool for toys with a fixed reference
 Index = NDArray[np.int64]
+Codes = NDArray[np.int8]
+YIELD_STREAM = 2**63  # the seed stream of the thrown yields, which no toy's number reaches
 
 
 @dataclass(frozen=True)
 class ToyPlan:
-    """Everything that fixes the toys: rows 0..n_reference-1 of the union are the reference, the rest the pool."""
+    """Everything that fixes the toys: rows 0..n_reference-1 of the union are the reference, the rest the pool.
+
+    `accept` (n_reference + n_pool,) is the probability with which an event may play data, None for all alike;
+    `expected` (n_toys,) is each toy's N.
+    """
 
     reference: str
     n_reference: int
     n_pool: int
     n_data: Index
+    expected: Floats
     seed: int
+    accept: Floats | None = field(default=None, repr=False)
 
     @property
     def n_toys(self) -> int:
         """Number of toys."""
         return len(self.n_data)
 
-    def draw(self, toy: int) -> tuple[Index, Index]:
-        """Return the rows of the union that are (reference, data) in one toy; depends on seed and `toy` alone."""
+    def draw(self, toy: int) -> Codes:
+        """Return what each event of the union is in one toy: +1 reference, -1 data, 0 neither.
+
+        Depends on the seed and `toy` alone.
+        """
         rng = np.random.default_rng([self.seed, toy])
-        n_data = int(self.n_data[toy])
+        n, n_data = self.n_reference + self.n_pool, int(self.n_data[toy])
         if self.reference == "fixed":
-            return np.arange(self.n_reference), self.n_reference + rng.choice(self.n_pool, n_data, replace=False)
-        rows = rng.choice(self.n_reference + self.n_pool, n_data + self.n_reference, replace=False)
-        return rows[n_data:], rows[:n_data]
+            code = np.ones(n, dtype=np.int8)
+            accept = None if self.accept is None else self.accept[self.n_reference :]
+            code[self.n_reference :] = -_data(rng, self.n_pool, n_data, accept)
+            return code
+        if self.accept is None:
+            return random_parts(rng, n, n_data, self.n_reference)
+        code = random_subset(rng, n, self.n_reference)
+        rest = np.flatnonzero(code == 0)
+        code[rest] = -_data(rng, len(rest), n_data, self.accept[rest])
+        return code
+
+    def rows(self, toy: int) -> tuple[Index, Index]:
+        """Return the rows of the union that are (reference, data) in one toy."""
+        code = self.draw(toy)
+        return np.flatnonzero(code > 0), np.flatnonzero(code < 0)
+
+
+def _data(rng: np.random.Generator, n: int, n_data: int, accept: Floats | None) -> Codes:
+    """Return 1 for `n_data` random events of n, weighted ones by hit or miss first."""
+    if accept is None:
+        return random_subset(rng, n, n_data)
+    hit = np.flatnonzero(rng.random(n) < accept)
+    if len(hit) < n_data:
+        raise NotEnoughEventsError(
+            f"a toy needs {n_data} data events and hit-or-miss unweighting left {len(hit)}; enlarge the pool or use "
+            "events of more equal weights"
+        )
+    code = np.zeros(n, dtype=np.int8)
+    code[hit[random_subset(rng, len(hit), n_data) > 0]] = 1
+    return code
 
 
 def plan_toys(
-    n_toys: int, expected: float, n_reference: int, n_pool: int, reference: str, seed: int, n_data: int | None
+    n_toys: int,
+    expected: float,
+    n_reference: int,
+    n_pool: int,
+    reference: str,
+    seed: int,
+    n_data: int | None = None,
+    *,
+    accept: Floats | None = None,
+    sigma: float = 0.0,
 ) -> ToyPlan:
     """Return a plan of `n_toys` toys, or raise NotEnoughEventsError when the pool cannot supply them.
 
     `n_data` fixes N_D in every toy (a test of shape alone, conditional on the yield); None throws it from
-    Poisson(expected), given at least one event.
+    Poisson(expected), given at least one event. `sigma` is the width of the thrown log yield.
     """
     if n_toys < 1 or seed < 0:
         raise ConfigError(f"n_toys is {n_toys} and seed is {seed}; expected n_toys >= 1 and seed >= 0")
     needed = n_data if n_data is not None else int(np.ceil(expected + MARGIN_SIGMA * np.sqrt(expected)))
     if reference == "fixed":
         needed = max(needed, int(np.ceil(FIXED_POOL * (expected if n_data is None else n_data))))
-    if n_pool < needed:
+    available = n_pool if accept is None else _available(accept, n_reference, reference)
+    if available < needed:
+        effective = "" if accept is None else f" (of {n_pool} weighted ones)"
         raise NotEnoughEventsError(
-            f"the pool has {n_pool} events; toys of {expected:g} expected events (reference {reference}) need at least "
-            f"{needed} (20 times the expectation, {20 * expected:g}, is better)"
+            f"the pool has {available} events{effective}; toys of {expected:g} expected events (reference {reference}) "
+            f"need at least {needed} (20 times the expectation, {20 * expected:g}, is better)"
         )
-    if n_data is not None:
-        return ToyPlan(reference, n_reference, n_pool, np.full(n_toys, n_data), seed)
-    counts = _positive_poisson(np.random.default_rng([seed]), expected, n_toys)
-    if counts.max() > n_pool:
-        raise NotEnoughEventsError(f"a toy drew {counts.max()} data events, the pool has {n_pool}; enlarge the pool")
-    return ToyPlan(reference, n_reference, n_pool, counts, seed)
+    rng = np.random.default_rng([seed])
+    counts = np.full(n_toys, n_data) if n_data is not None else _positive_poisson(rng, expected, n_toys)
+    if counts.max() > available:
+        raise NotEnoughEventsError(f"a toy drew {counts.max()} data events, the pool has {available}; enlarge the pool")
+    thrown = np.random.default_rng([seed, YIELD_STREAM]).normal(0.0, sigma, n_toys) if sigma > 0 else np.zeros(n_toys)
+    return ToyPlan(reference, n_reference, n_pool, counts, expected * np.exp(thrown), seed, accept)
+
+
+def _available(accept: Floats, n_reference: int, reference: str) -> int:
+    """Return how many events hit-or-miss leaves for data on average: the pool's effective size."""
+    if reference == "fixed":
+        return int(accept[n_reference:].sum())
+    return int(accept.sum() * (1.0 - n_reference / len(accept)))
 
 
 def _positive_poisson(rng: np.random.Generator, mean: float, n: int) -> Index:

@@ -71,8 +71,8 @@ def as_events(name: str, x: ArrayLike, n_features: int | None = None) -> Floats:
     return events
 
 
-def as_weights(name: str, weights: ArrayLike | None, n: int) -> Floats:
-    """Return positive-sum, non-negative float64 weights (n,); None means ones.
+def as_weights(name: str, weights: ArrayLike | None, n: int, *, signed: bool = False) -> Floats:
+    """Return positive-sum float64 weights (n,), none negative unless `signed`; None means ones.
 
     Raises WeightError (wrong length, zero sum), NonFiniteError, NegativeWeightError.
     """
@@ -83,10 +83,10 @@ def as_weights(name: str, weights: ArrayLike | None, n: int) -> Floats:
         raise WeightError(f"{name} has shape {w.shape}; expected ({n},), one weight for each event")
     if not np.isfinite(w).all():
         raise NonFiniteError(f"{name} has {int((~np.isfinite(w)).sum())} NaN or infinite values")
-    if (w < 0).any():
+    if (w < 0).any() and not signed:
         raise NegativeWeightError(
             f"{name} has {int((w < 0).sum())} negative values (smallest {w.min():g}); the likelihood fit needs "
-            "weights >= 0: resample the events to positive weights first"
+            "weights >= 0: resample them with unseen.positive_weights, or use statistic='linear'"
         )
     if w.sum() <= 0:
         raise WeightError(f"{name} sums to zero; at least one weight must be positive")
@@ -153,8 +153,9 @@ def match(keys: Keys, among: Keys) -> int:
 
 def repeats(keys: Keys) -> int:
     """Return how many `keys` (n,) occur more than once."""
-    _, counts = np.unique(keys, return_counts=True)
-    return int(counts[counts > 1].sum())
+    ordered = np.sort(keys)  # numpy's unique hashes, which is many times slower on keys that hardly repeat
+    same = ordered[1:] == ordered[:-1]
+    return int(np.count_nonzero(np.append(same, False) | np.insert(same, 0, False)))
 
 
 def check_disjoint(name: str, keys: Keys, other_name: str, other: Keys) -> None:

@@ -1,61 +1,24 @@
-"""From statistics of toys to p-values with their own uncertainty (spec section 3 and 4)."""
+"""The null distribution of a search: what turns the statistics of all widths into one p-value (spec section 3, 4)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from unseen.errors import ConfigError, ShapeError
+from unseen.search.analytic import AnalyticNull
 from unseen.search.combine import COMBINATIONS
+from unseen.search.pvalue import SMALLEST_LOG_P, PValue, analytic_p, empirical_p
 from unseen.search.validate import Floats, check_name
 
-__all__ = ["CALIBRATIONS", "Null", "PValue", "empirical_p", "gamma_log_p"]
+__all__ = ["CALIBRATIONS", "MIN_TOYS", "Null", "gamma_log_p"]
 
-CALIBRATIONS = ("toys",)
+CALIBRATIONS = ("toys", "linear", "asymptotic", "permutation")
 MIN_TOYS = 10  # below this no width has a usable smooth null
-ONE_SIGMA = 0.6826894921370859
-SMALLEST_LOG_P = -700.0  # exp of it is still a normal float64; a smooth null has no meaning there
-
-
-@dataclass(frozen=True)
-class PValue:
-    """An empirical p-value with its Clopper-Pearson interval (68.27 %) and resolution."""
-
-    p: float
-    interval: tuple[float, float]
-    resolution: float
-    at_resolution: bool
-
-    @property
-    def z(self) -> float:
-        """Phi^-1(1 - p), bounded below by the resolution as it is above."""
-        return float(stats.norm.isf(min(self.p, 1.0 - self.resolution)))
-
-    @property
-    def z_interval(self) -> tuple[float | None, float | None]:
-        """The p interval in z; None where it is unbounded."""
-        low, high = self.interval
-        z = (float(stats.norm.isf(high)), float(stats.norm.isf(low)))
-        return (z[0] if np.isfinite(z[0]) else None, z[1] if np.isfinite(z[1]) else None)
-
-
-def empirical_p(observed: float, toys: Floats, level: float = ONE_SIGMA) -> PValue:
-    """Return p = (k + 1) / (n + 1) for k of n toys at or above `observed`.
-
-    Examples
-    --------
-    >>> empirical_p(2.5, np.array([0.0, 1.0, 2.0, 3.0])).p
-    0.4
-    """
-    n = len(toys)
-    k = int((toys >= observed).sum())
-    tail = (1.0 - level) / 2.0
-    low = float(stats.beta.ppf(tail, k, n - k + 1)) if k > 0 else 0.0
-    high = float(stats.beta.isf(tail, k + 1, n - k)) if k < n else 1.0
-    return PValue((k + 1) / (n + 1), (low, high), 1.0 / (n + 1), k == 0)
 
 
 def gamma_log_p(t: Floats, mean: NDArray[np.float64], variance: NDArray[np.float64]) -> Floats:
@@ -67,14 +30,20 @@ def gamma_log_p(t: Floats, mean: NDArray[np.float64], variance: NDArray[np.float
 
 @dataclass(frozen=True)
 class Null:
-    """The null distribution from toys: t (n_toys, n_widths) of the same statistic as the data's.
+    """The null distribution: t (n_toys, n_widths) of the same statistic as the data's.
 
     Per-width p-values come from a gamma distribution with the toys' mean and variance, since ranks of a few hundred
     toys tie. They only weigh the widths against each other: the global p-value ranks the combined statistic among the
     toys, so it stays valid where the gamma is a poor fit. For that ranking data and toys are treated alike: each is
     judged by the moments of all the others, the data included, so under the null every rank is equally likely.
-    `n_data` is N_D of every toy, or None where it is thrown.
     Negative t (at tiny penalties an event beyond the data can drive t far below zero) count as zero in the moments.
+
+    With the calibration "asymptotic", `analytic` holds the null of each width, per-width p-values come from it, and
+    `t` are Gaussian draws of all widths jointly, needed for their combination only. `halves` are the same nulls from
+    two halves of the simulation: their difference is the uncertainty.
+
+    `n_data` is N_D of every toy, or None where it is thrown; `n_pool` the (effective) number of pool events; `checks`
+    compare with other calibrations; `reason` says why this one was used.
     """
 
     t: Floats
@@ -84,11 +53,17 @@ class Null:
     reference: str = "redrawn"
     n_pool: int = 0
     n_data: int | None = None
+    analytic: tuple[AnalyticNull, ...] = ()
+    halves: tuple[tuple[AnalyticNull, ...], ...] = ()
+    reason: str = "asked for"
+    checks: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_name("combination", self.combination, COMBINATIONS)
         if self.t.ndim != 2:
             raise ShapeError(f"null statistics have shape {self.t.shape}; expected (toys, widths)")
+        if self.calibration == "asymptotic":
+            return
         if len(self.t) < MIN_TOYS:
             raise ConfigError(f"{len(self.t)} toys are too few for a null; at least {MIN_TOYS} are needed")
         if not (np.maximum(self.t, 0.0).var(axis=0) > 0).all():
@@ -98,11 +73,14 @@ class Null:
 
     @property
     def n_toys(self) -> int:
-        """Number of toys."""
+        """Number of toys, or of Gaussian draws."""
         return len(self.t)
 
     def log_p_per_width(self, t: Floats) -> Floats:
         """Return log p from the smooth null for observed t (n_widths,)."""
+        if self.calibration == "asymptotic":
+            log_p: Floats = _log_p(self.analytic, t[None])[0]
+            return log_p
         positive = np.maximum(self.t, 0.0)
         return gamma_log_p(t, positive.mean(axis=0), positive.var(axis=0, ddof=1))
 
@@ -114,12 +92,37 @@ class Null:
         samples = np.concatenate([t[None], self.t])
         if samples.shape[1] == 1:
             return float(t[0]), self.t[:, 0]
-        combined = COMBINATIONS[self.combination](_log_p_against_others(samples))
+        analytic = self.calibration == "asymptotic"
+        log_p = _log_p(self.analytic, samples) if analytic else _log_p_against_others(samples)
+        combined = COMBINATIONS[self.combination](log_p)
         return float(combined[0]), combined[1:]
 
     def p_value(self, t: Floats) -> PValue:
         """Return the global p-value of observed t (n_widths,)."""
-        return empirical_p(*self.combined(t))
+        if self.calibration != "asymptotic":
+            return empirical_p(*self.combined(t))
+        log_p = self.log_p_per_width(t)
+        if len(log_p) == 1:
+            return analytic_p(log_p[0], self._uncertainty(t))
+        ranked = empirical_p(*self.combined(t))
+        bound = len(log_p) * float(np.exp(log_p.min()))
+        if ranked.at_resolution and self.combination == "smallest_p" and bound < ranked.p:
+            # No draw is as extreme: the union bound over the widths holds at any depth, whatever their correlation.
+            return PValue(bound, (0.0, bound), bound, True)
+        return ranked
+
+    def _uncertainty(self, t: Floats) -> float:
+        """Return the standard deviation of log p from the difference of two halves of the simulation."""
+        if len(self.halves) != 2:
+            return 0.0
+        first, second = (_log_p(half, t[None])[0, 0] for half in self.halves)
+        return float(abs(first - second) / 2.0)
+
+
+def _log_p(nulls: tuple[AnalyticNull, ...], t: Floats) -> Floats:
+    """Return log p (n, n_widths) of t (n, n_widths)."""
+    log_p = np.stack([null.log_p(t[:, k]) for k, null in enumerate(nulls)], axis=1)
+    return np.clip(log_p, SMALLEST_LOG_P, 0.0)
 
 
 def _log_p_against_others(t: Floats) -> Floats:

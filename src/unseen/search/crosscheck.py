@@ -1,0 +1,77 @@
+"""Checks of a calibration against another one, made by default and reported with the result (spec section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from unseen.search.analytic import AnalyticNull
+from unseen.search.null import Null
+from unseen.search.validate import Floats
+
+__all__ = ["AnalyticCheck", "check_analytic", "cross_check"]
+
+# Above this ratio of the fourth cumulant's variance to the Gaussian one the tail at p = 1e-4 is off by more than 20 %
+# (docs/validation/calibration.md).
+LARGEST_EXCESS = 0.01
+SMALLEST_P = 1e-3  # two-sided, over all comparisons: a check of a true null fails this often
+TAILS = (0.1, 0.01, 0.001)
+
+
+@dataclass(frozen=True)
+class AnalyticCheck:
+    """Whether the analytic nulls (one for each width) describe linear toys of the same simulation."""
+
+    passed: bool
+    why: str
+    variance_excess: tuple[float, ...]
+    ks_p: tuple[float, ...]
+    n_toys: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "passed": self.passed,
+            "why": self.why,
+            "variance_excess": list(self.variance_excess),
+            "ks_p": list(self.ks_p),
+            "n_toys": self.n_toys,
+        }
+
+
+def check_analytic(nulls: tuple[AnalyticNull, ...], linear: Floats) -> AnalyticCheck:
+    """Compare analytic nulls with linear toys (n_toys, n_widths); no toys leave the cumulants alone."""
+    excess = tuple(float(null.variance_excess) for null in nulls)
+    p_values, faults = [], []
+    if max(excess) > LARGEST_EXCESS:
+        faults.append(
+            f"few events per kernel: the variance of t is {100 * max(excess):.1f} % above the Gaussian one "
+            f"(at most {100 * LARGEST_EXCESS:g} % allowed)"
+        )
+    for k, null in enumerate(nulls):
+        if len(linear) == 0:
+            break
+        p = np.exp(np.clip(null.log_p(linear[:, k]), -700.0, 0.0))
+        tails = [stats.binomtest(int((p <= x).sum()), len(p), x).pvalue for x in TAILS]
+        ks = float(stats.kstest(p, stats.uniform(0, 1).cdf).pvalue)
+        p_values.append(ks)
+        worst = min(ks, *tails)
+        if worst < SMALLEST_P / (len(nulls) * (1 + len(TAILS))):
+            faults.append(f"linear toys of width {k} disagree (p = {worst:.1g})")
+    compared = f"agrees with {len(linear)} linear toys" if len(linear) else "not compared with toys"
+    why = "; ".join(faults) if faults else f"{compared}, excess variance {100 * max(excess):.2g} %"
+    return AnalyticCheck(not faults, why, excess, tuple(p_values), len(linear))
+
+
+def cross_check(null: Null, linear: Floats) -> dict[str, Any]:
+    """Return what the linear statistic of the data (n_widths,) says by itself: p per width from the analytic null.
+
+    It is a different statistic from the converged one, and local to each width. `passed` says whether the analytic null
+    describes linear toys; where it does not, its p-values mean nothing.
+    """
+    p = [float(np.exp(np.clip(a.log_p(linear[k : k + 1])[0], -700.0, 0.0))) for k, a in enumerate(null.analytic)]
+    check = null.checks.get("analytic", {})
+    return {"statistic": "linear", "calibration": "asymptotic", "t": linear.tolist(), "p_per_width": p, **check}

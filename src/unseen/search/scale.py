@@ -1,0 +1,74 @@
+"""Standardisation and kernel widths: what the settings events fix about the features' units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from scipy.spatial.distance import pdist
+
+from unseen.errors import ConfigError, NotEnoughEventsError
+from unseen.search.validate import Floats, check_positive
+
+__all__ = ["AUTO_PERCENTILES", "Scale", "Widths", "choose_widths", "parse_widths"]
+
+AUTO_PERCENTILES = (1, 10, 25, 50, 75, 90, 99)
+PAIRED_EVENTS = 2000  # events whose pairwise distances fix the automatic widths
+Widths = str | float | Sequence[float]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Standardisation (x - mean) / std with the settings events' moments; a constant feature keeps scale 1."""
+
+    mean: Floats
+    std: Floats
+    constant: int = 0
+
+    @classmethod
+    def measure(cls, x: Floats, weights: Floats) -> Scale:
+        """Return the weighted moments of `x` (n, d)."""
+        mean = np.average(x, axis=0, weights=weights)
+        std = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=weights))
+        flat = std <= 1e-12 * np.maximum(1.0, np.abs(mean))
+        return cls(mean, np.where(flat, 1.0, std), int(flat.sum()))
+
+    @classmethod
+    def identity(cls, n_features: int) -> Scale:
+        """Return the scale that changes nothing."""
+        return cls(np.zeros(n_features), np.ones(n_features))
+
+    def __call__(self, x: Floats) -> Floats:
+        """Return standardised events (n, d)."""
+        return np.ascontiguousarray((x - self.mean) / self.std)
+
+
+def parse_widths(widths: Widths) -> str | tuple[float, ...]:
+    """Return "auto" or the widths asked for as floats; raise ConfigError for anything else."""
+    if isinstance(widths, str):
+        if widths != "auto":
+            raise ConfigError(f"widths is '{widths}'; expected 'auto', a number or a list of numbers")
+        return widths
+    values = [widths] if np.ndim(widths) == 0 else list(cast(Sequence[float], widths))
+    if not values:
+        raise ConfigError("widths is empty; give at least one, or 'auto'")
+    return tuple(check_positive("widths", value) for value in values)
+
+
+def choose_widths(widths: Widths, z: Floats, rng: np.random.Generator) -> tuple[float, ...]:
+    """Return kernel widths: as given, or percentiles of the pairwise distances of the settings events `z` (n, d)."""
+    values = parse_widths(widths)
+    return _percentile_widths(z, rng) if isinstance(values, str) else values
+
+
+def _percentile_widths(z: Floats, rng: np.random.Generator) -> tuple[float, ...]:
+    """Return the AUTO_PERCENTILES of the pairwise distances that are not zero."""
+    if len(z) > PAIRED_EVENTS:
+        z = z[rng.choice(len(z), PAIRED_EVENTS, replace=False)]
+    distances = pdist(z)  # exactly zero for equal events
+    distances = distances[distances > 0.0]
+    if len(distances) == 0:
+        raise NotEnoughEventsError(f"{len(z)} settings events have no two distinct values; no width can be chosen")
+    return tuple(float(v) for v in np.percentile(distances, AUTO_PERCENTILES))

@@ -1,0 +1,106 @@
+"""The events that toys are made of: reference and pool together, and what each of them may play."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from unseen.errors import ConfigError
+from unseen.search.features import Features
+from unseen.search.fitted import Fitted
+from unseen.search.statistic import LinearForm
+from unseen.search.toys import REFERENCES, ToyPlan, plan_toys
+from unseen.search.validate import Floats, check_name
+
+__all__ = ["Simulation", "simulation_of"]
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """Reference and pool z (n, d) in standardised units, side by side in this order: the union.
+
+    `weights` (n_reference + n_pool,) are the union's weights as reference; `source` (same) the relative rate at which
+    the null produces each event as data, zero for a reference that is held fixed; `accept` the same as a probability,
+    None where all are alike. `reference` is "redrawn" or "fixed".
+    """
+
+    fitted: Fitted
+    pool: Floats
+    weights: Floats
+    source: Floats
+    accept: Floats | None
+    reference: str
+    _held: dict[int, tuple[Features, LinearForm]] = field(default_factory=dict, repr=False, compare=False)
+
+    def union(self, k: int) -> tuple[Features, LinearForm]:
+        """Return the features of reference and pool at map k, and the reference's linear form.
+
+        One map's features are kept, so that a calibration and its check compute them once.
+        """
+        if k not in self._held:
+            self._held.clear()
+            phi, form = self.fitted.reference_features(k)
+            if len(self.pool):
+                phi = phi.join(self.fitted.features(k, self.pool, phi.held_bytes))
+            self._held[k] = (phi, form)
+        return self._held[k]
+
+    @property
+    def n_maps(self) -> int:
+        """Number of widths of all embeddings."""
+        return len(self.fitted.settings.maps)
+
+    @property
+    def n_effective(self) -> int:
+        """Pool events that hit-or-miss unweighting would leave."""
+        n = len(self.fitted.z)
+        return len(self.pool) if self.accept is None else int(self.accept[n:].sum())
+
+    def plan(self, n_toys: int, seed: int, n_data: int | None) -> ToyPlan:
+        """Return the plan of `n_toys` toys; NotEnoughEventsError if the pool is too small."""
+        option = self.fitted.normalisation
+        return plan_toys(
+            n_toys,
+            self.fitted.expected,
+            len(self.fitted.z),
+            len(self.pool),
+            self.reference,
+            seed,
+            n_data,
+            accept=self.accept,
+            sigma=0.0 if option.free else option.sigma,
+        )
+
+
+def simulation_of(fitted: Fitted, pool: Floats, weights: Floats | None, reference: str) -> Simulation:
+    """Return the union of the reference and `pool` (standardised, with its weights, None for equal ones).
+
+    Both have the same mean weight by construction: they are samples of one generator, whatever their normalisation.
+    """
+    option = _reference_option(fitted, weights, reference)
+    n, flat = len(fitted.z), fitted.uniform and (weights is None or np.ptp(weights) == 0)
+    u_pool = np.ones(len(pool)) if weights is None else weights / weights.mean()
+    union = np.concatenate([fitted.weights / fitted.weights.mean(), u_pool])
+    source = union.copy()
+    if option == "fixed":
+        source[:n] = 0.0
+        union[n:] = 0.0
+        flat = weights is None or np.ptp(weights) == 0
+    accept = None if flat else source / source.max()
+    if len(pool) == 0:  # asymptotic without a pool: the reference alone is the source
+        option, source, accept = "redrawn", union.copy(), None
+    return Simulation(fitted, pool, union, source, accept, option)
+
+
+def _reference_option(fitted: Fitted, weights: Floats | None, reference: str) -> str:
+    """Return "redrawn" or "fixed"; a weighted reference cannot be redrawn from a pool without weights."""
+    possible = fitted.uniform or (weights is not None and bool((fitted.weights >= 0).all()))
+    if reference == "auto":
+        return "redrawn" if possible else "fixed"
+    if check_name("reference option", reference, REFERENCES) == "redrawn" and not possible:
+        raise ConfigError(
+            "reference='redrawn' needs equal weights or a pool with weights of the same generator, this reference is "
+            "weighted: use reference='fixed', or pass the weights of the pool"
+        )
+    return reference
