@@ -45,12 +45,12 @@ def fisher(log_p: Floats) -> Floats:
 def cauchy(log_p: Floats) -> Floats:
     """Return -log(1/2 - arctan(T) / pi), T the mean of tan((1/2 - p_k) pi): the Cauchy combination (Liu & Xie 2020).
 
-    It rises with T as the p-value of T falls. A p_k of one counts as 1 - 2^-53, yet its term outweighs every p_k above about 1e-16.
+    This is T on the scale of -log p, which is finite. A p_k of one counts as 1 - 2^-53; even so its term outweighs
+    every p_k above about 1e-16.
     """
     p, q = np.exp(log_p), np.maximum(-np.expm1(log_p), SMALLEST_Q)
-    terms = np.where(p < 0.5, 1.0, -1.0) / np.tan(
-        np.pi * np.minimum(p, q)
-    )  # cot(pi p) = -cot(pi q), exact at both ends
+    sign = np.where(p < 0.5, 1.0, -1.0)
+    terms = sign / np.tan(np.pi * np.minimum(p, q))  # cot(pi p) = -cot(pi q): exact at both ends
     T = (terms / log_p.shape[1]).sum(axis=1)
     tail = np.arctan2(1.0, np.abs(T)) / np.pi  # the smaller of p and 1 - p
     result: Floats = np.where(T > 0, -np.log(tail), -np.log1p(-tail))
