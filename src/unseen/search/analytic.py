@@ -137,9 +137,10 @@ def analytic_null(form: LinearForm, covariance: Tensor, mean: Tensor, excess: fl
 
 def fourth_moment(phi: Features, weights: Tensor, form: LinearForm, center: Tensor) -> float:
     """Return the weighted mean of (psi' A psi)^2 over events, psi = phi - center."""
-    root = torch.linalg.cholesky(form.matrix()).to(phi.compute.dtype)
-    total, origin = 0.0, center.to(phi.compute.dtype)
-    for rows, block in phi:
-        q = ((block[:, : len(center)] - origin) @ root).square_().sum(1).double()
-        total += float((weights[rows].double() * q.square()).sum())
-    return total / float(weights.double().sum())
+    root, origin = torch.linalg.cholesky(form.matrix()).to(phi.compute.dtype), center.to(phi.compute.dtype)
+
+    def term(rows: slice, block: Tensor) -> Tensor:
+        q = ((block[:, : len(origin)] - origin) @ root).square_().sum(1).double()
+        return torch.dot(weights[rows].double(), q.square())
+
+    return float(phi.accumulate(term) / weights.double().sum())

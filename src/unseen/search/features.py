@@ -8,7 +8,7 @@ blocks of one constant size: results do not depend on the memory budget.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,11 +18,12 @@ from torch import Tensor
 
 from unseen.errors import MemoryBudgetError
 from unseen.search.compute import Compute
+from unseen.search.parallel import run_parts
 from unseen.search.validate import Floats
 
 __all__ = ["FeatureMap", "Features", "gaussian_kernel", "make_map"]
 
-ROWS_PER_BLOCK = 4096
+ROWS_PER_BLOCK = 2048
 
 
 def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
@@ -102,11 +103,14 @@ class Features:
                 f"one block of kernel features needs {scratch / 2**20:.0f} MiB of {self.compute.budget / 2**20:.0f} "
                 "MiB allowed; raise memory_budget or lower n_centers"
             )
-        for i, part in enumerate(self.z):
-            free -= self.compute.bytes * len(part) * self.rank
-            if free < 0:
-                return
-            self.blocks[i] = self._evaluate(part)
+        sizes = np.array([self.compute.bytes * len(part) * self.rank for part in self.z], dtype=np.float64)
+        fitting = int(np.count_nonzero(np.cumsum(sizes) <= free))
+
+        def evaluate(part: range) -> None:
+            for i in part:
+                self.blocks[i] = self._evaluate(self.z[i])
+
+        run_parts(evaluate, fitting, threads=self.threads)
 
     @property
     def rank(self) -> int:
@@ -132,6 +136,27 @@ class Features:
             phi = torch.cat([phi, torch.ones(len(phi), 1, dtype=phi.dtype, device=phi.device)], dim=1)
         return phi
 
+    @property
+    def threads(self) -> int | None:
+        """Threads that share the blocks: as many as torch uses on a CPU, one on a GPU."""
+        return None if self.compute.device.type == "cpu" else 1
+
+    def accumulate(self, term: Callable[[slice, Tensor], Tensor]) -> Tensor:
+        """Return the sum of `term(rows, phi of these rows)` over all blocks, float64; blocks run in several threads."""
+        starts = np.cumsum([0, *(len(part) for part in self.z)]).tolist()
+
+        def add(part: range) -> Tensor | None:
+            total: Tensor | None = None
+            for i in part:
+                block = self.blocks[i]
+                phi = self._evaluate(self.z[i]) if block is None else block
+                value = term(slice(starts[i], starts[i + 1]), phi).double()
+                total = value if total is None else total.add_(value)
+            return total
+
+        sums = [total for total in run_parts(add, len(self.z), threads=self.threads) if total is not None]
+        return torch.stack(sums).sum(0) if len(sums) > 1 else sums[0]
+
     def __iter__(self) -> Iterator[tuple[slice, Tensor]]:
         """Yield (rows, phi of these rows)."""
         start = 0
@@ -146,17 +171,11 @@ class Features:
 
     def second_moment(self, weights: Tensor) -> Tensor:
         """Return sum_i w_i phi_i phi_i', float64 (r, r), for weights (n,); the products have the stored precision."""
-        total = torch.zeros(self.rank, self.rank, dtype=torch.float64, device=self.compute.device)
-        for rows, phi in self:
-            total += phi.T @ (phi * weights[rows, None])
-        return total
+        return self.accumulate(lambda rows, phi: phi.T @ (phi * weights[rows, None]))
 
     def total(self, weights: Tensor) -> Tensor:
         """Return sum_i w_i phi_i, float64 (T, r), for weights (T, n)."""
-        total = torch.zeros(len(weights), self.rank, dtype=torch.float64, device=self.compute.device)
-        for rows, phi in self:
-            total += weights[:, rows].to(phi.dtype) @ phi
-        return total
+        return self.accumulate(lambda rows, phi: weights[:, rows].to(phi.dtype) @ phi)
 
     def take(self, index: NDArray[np.int64]) -> Features:
         """Return the features of the events `index` (sorted): held where these ones are."""

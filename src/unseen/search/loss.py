@@ -11,7 +11,7 @@ kept but one byte that says which part an event plays in a fit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,8 +19,9 @@ from torch import Tensor
 from unseen.search.features import Features
 from unseen.search.normalisation import Normalisation
 
-__all__ = ["Batch", "gradient", "hessian", "log_likelihood_ratio", "make_batch", "toy_weights"]
+__all__ = ["Batch", "Sums", "count", "gradient", "hessian", "log_likelihood_ratio", "make_batch"]
 
+Sums = tuple[Tensor, Tensor, Tensor]
 LARGEST_F = 80.0  # exp of it is finite in float32; events of no weight in a fit may have any f
 
 
@@ -31,7 +32,7 @@ class Batch:
     The reference weight of an event is `weights` (m,) times `scale` (T,). `ridge` (T, r) is the quadratic penalty
     around `center` (T, r): n lambda around 0, and the constraint of the intercept. `shift` (T,) is the log yield that
     the reference was scaled by. `quadratic` replaces the loss by its second-order expansion at f = 0, whose minimum is
-    the published single Newton step.
+    the published single Newton step. `weight` is the one value of all `weights`, None if they differ.
     """
 
     phi: Features
@@ -43,6 +44,7 @@ class Batch:
     shift: Tensor
     normalisation: Normalisation
     quadratic: bool = False
+    weight: float | None = None
 
     @property
     def size(self) -> int:
@@ -53,9 +55,7 @@ class Batch:
         """Return the fits `at` alone, on the same events."""
         parts = (self.code, self.scale, self.ridge, self.center, self.shift)
         code, scale, ridge, center, shift = (part[at] for part in parts)
-        return Batch(
-            self.phi, code, self.weights, scale, ridge, center, shift, self.normalisation, quadratic=self.quadratic
-        )
+        return replace(self, code=code, scale=scale, ridge=ridge, center=center, shift=shift)
 
 
 def make_batch(
@@ -67,9 +67,13 @@ def make_batch(
     penalty: float,
     *,
     quadratic: bool = False,
+    sums: Sums | None = None,
 ) -> Batch:
-    """Return the loss of the fits `code` (T, m); the reference weights of each are scaled to sum to `expected` (T,)."""
-    n_data, n_reference, total = _sums(code, weights)
+    """Return the loss of the fits `code` (T, m); the reference weights of each are scaled to sum to `expected` (T,).
+
+    `sums` are the counts and sums of weights in the codes, if they are known.
+    """
+    n_data, n_reference, total = count(code, weights) if sums is None else sums
     shift = normalisation.shift(n_data, expected)
     ridge = ((n_reference + n_data) * penalty)[:, None].expand(-1, phi.rank).clone()
     center = torch.zeros_like(ridge)
@@ -77,10 +81,12 @@ def make_batch(
         ridge[:, -1], center[:, -1] = normalisation.ridge, -shift
     scale = expected / total * torch.exp(shift)
     dtype = phi.compute.dtype
-    return Batch(phi, code, weights.to(dtype), scale, ridge, center, shift, normalisation, quadratic)
+    low, high = torch.aminmax(weights)
+    weight = float(low) if bool(low == high) else None
+    return Batch(phi, code, weights.to(dtype), scale, ridge, center, shift, normalisation, quadratic, weight)
 
 
-def _sums(code: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def count(code: Tensor, weights: Tensor) -> Sums:
     """Return the number of data and of reference events of any weight, and the reference's sum of weights, (T,)."""
     weighs = None if bool((weights != 0).all()) else weights != 0
     sums = torch.zeros(3, len(code), dtype=torch.float64, device=code.device)
@@ -92,26 +98,30 @@ def _sums(code: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return sums[0], sums[1], sums[2]
 
 
-def toy_weights(batch: Batch, rows: slice) -> tuple[Tensor, Tensor]:
-    """Return (R, N) of a block (T, rows): reference weights, and minus the data counts."""
-    code = batch.code[:, rows].to(batch.weights.dtype)
-    minus_data = code.clamp(max=0.0)
-    reference = code.sub_(minus_data).mul_(batch.weights[rows]).mul_(batch.scale[:, None].to(code.dtype))
-    return reference, minus_data
-
-
 def gradient(batch: Batch, b: Tensor | None) -> Tensor:
     """Return the gradient of n L at b, float64 (T, r); None stands for b = 0."""
-    g = batch.ridge * ((0.0 if b is None else b) - batch.center)
     small = None if b is None else b.to(batch.weights.dtype)
-    for rows, phi in batch.phi:
-        g += _residual(batch, rows, None if small is None else small @ phi.T) @ phi
-    return g
+
+    def term(rows: slice, phi: Tensor) -> Tensor:
+        return _residual(batch, rows, None if small is None else small @ phi.T) @ phi
+
+    start = batch.ridge * ((0.0 if b is None else b) - batch.center)
+    return start.add_(batch.phi.accumulate(term))
+
+
+def _parts(batch: Batch, rows: slice) -> tuple[Tensor, Tensor]:
+    """Return (R, -D) of a block (T, rows): reference weights, and minus the data counts."""
+    code = batch.code[:, rows].to(batch.weights.dtype)
+    minus_data = code.clamp(max=0.0)
+    scale = batch.scale[:, None].to(code.dtype)
+    if batch.weight is None:
+        return code.clamp_(min=0.0).mul_(batch.weights[rows]).mul_(scale), minus_data
+    return code.clamp_(min=0.0).mul_(scale * batch.weight), minus_data
 
 
 def _residual(batch: Batch, rows: slice, f: Tensor | None) -> Tensor:
     """Return d(n L)/df (T, rows): w sigmoid(f) on the reference, -sigmoid(-f) on the data."""
-    reference, minus_data = toy_weights(batch, rows)
+    reference, minus_data = _parts(batch, rows)
     if f is None:
         return reference.add_(minus_data).mul_(0.5)
     slope = f.mul_(0.25).add_(0.5) if batch.quadratic else f.sigmoid_()
@@ -120,27 +130,29 @@ def _residual(batch: Batch, rows: slice, f: Tensor | None) -> Tensor:
 
 def hessian(batch: Batch, b: Tensor) -> Tensor:
     """Return the Hessian of n L of a batch of one fit at b (1, r), float64 (r, r)."""
-    h = torch.diag(batch.ridge[0])
     small = b.to(batch.weights.dtype)
-    for rows, phi in batch.phi:
-        reference, minus_data = toy_weights(batch, rows)
+
+    def term(rows: slice, phi: Tensor) -> Tensor:
+        reference, minus_data = _parts(batch, rows)
         curvature = reference.sub_(minus_data)
         if batch.quadratic:
             curvature *= 0.25
         else:
             s = (small @ phi.T).sigmoid_()
             curvature *= s * (1.0 - s)
-        h += phi.T @ (phi * curvature.T)
-    return h
+        return phi.T @ (phi * curvature.T)
+
+    return torch.diag(batch.ridge[0]).add_(batch.phi.accumulate(term))
 
 
 def log_likelihood_ratio(batch: Batch, b: Tensor) -> Tensor:
     """Return t (T,) at b (T, r): 2 [ sum_D f - sum_R w (exp f - 1) ] minus the cost of the intercept."""
-    t = torch.zeros(batch.size, dtype=torch.float64, device=b.device)
     small = b.to(batch.weights.dtype)
-    for rows, phi in batch.phi:
+
+    def term(rows: slice, phi: Tensor) -> Tensor:
         f = small @ phi.T
-        reference, minus_data = toy_weights(batch, rows)
-        t -= (minus_data * f).sum(1)
-        t -= f.clamp_(max=LARGEST_F).expm1_().mul_(reference).sum(1)
-    return 2.0 * t - batch.normalisation.cost(batch.shift, b[:, -1])
+        reference, minus_data = _parts(batch, rows)
+        data = (minus_data.mul_(f)).sum(1)
+        return -(data + f.clamp_(max=LARGEST_F).expm1_().mul_(reference).sum(1))
+
+    return 2.0 * batch.phi.accumulate(term) - batch.normalisation.cost(batch.shift, b[:, -1])

@@ -24,7 +24,7 @@ from unseen.search.validate import Floats
 
 __all__ = ["choose_rank"]
 
-SAMPLE = 10_000  # events that choose the basis, and as many others that judge it
+SAMPLE = 5000  # events that choose the basis, and as many others that judge it
 BLOCK = 2048
 
 

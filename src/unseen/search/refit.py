@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from unseen.search.features import Features
-from unseen.search.loss import make_batch
+from unseen.search.loss import Sums, make_batch
 from unseen.search.normalisation import Normalisation
 from unseen.search.precondition import DataWhitener, Preconditioner, Shared
 from unseen.search.statistic import LinearForm, fit_batch, require_convergence, shared_factor
@@ -21,6 +21,7 @@ __all__ = ["Recipe", "draw_codes", "toy_statistics"]
 
 TOYS_PER_BATCH = 128
 LARGEST_BATCH = 2**28  # events times toys: one byte each
+WORTH_COPYING = 0.7  # of the union: copying the used rows pays below this
 DENSE = 0.05  # toys that use less of the union than this are fitted one by one on their own events
 
 
@@ -42,21 +43,26 @@ def toy_statistics(
     is told how many toys are done.
     """
     t, linear = np.empty(plan.n_toys), np.empty(plan.n_toys)
+    device, played = union.compute.device, weights if plan.reference == "redrawn" else weights[: plan.n_reference]
+    equal = bool(played.min() == played.max())
     whitener = _whitener(plan, union, recipe) if recipe.mode != "linear" else None
     for toys in _batches(plan, len(union)):
         code = draw_codes(plan, toys)
-        start: Preconditioner = Shared(form.factor) if whitener is None else whitener(code.to(union.compute.device))
-        rows = _rows_used(code, len(union))
+        start: Preconditioner = Shared(form.factor) if whitener is None else whitener(code.to(device))
+        rows = _rows_used(plan, code)
         phi, w = (union, weights) if rows is None else (union.take(rows), weights[torch.from_numpy(rows)])
+        own = code if rows is None else code[:, torch.from_numpy(rows)]
         batch = make_batch(
             phi,
-            (code if rows is None else code[:, torch.from_numpy(rows)]).to(union.compute.device),
+            own.to(device),
             w,
-            torch.from_numpy(plan.expected[toys.start : toys.stop]).to(w.device),
+            torch.from_numpy(plan.expected[toys.start : toys.stop]).to(device),
             recipe.normalisation,
             recipe.penalty,
+            quadratic=recipe.mode == "one_step",
+            sums=_known_sums(plan, toys, w) if equal else None,
         )
-        fit = fit_batch(replace(batch, quadratic=recipe.mode == "one_step"), start, form, recipe.mode)
+        fit = fit_batch(batch, start, form, recipe.mode)
         require_convergence(fit, "toys")
         t[toys.start : toys.stop] = fit.t.cpu().numpy()
         linear[toys.start : toys.stop] = fit.linear.cpu().numpy()
@@ -91,9 +97,19 @@ def _batches(plan: ToyPlan, n_union: int) -> Iterator[range]:
         yield range(start, min(start + size, plan.n_toys))
 
 
-def _rows_used(code: Tensor, n_union: int) -> Index | None:
+def _known_sums(plan: ToyPlan, toys: range, weights: Tensor) -> Sums:
+    """Return the counts and sums of toys whose reference events all weigh the same."""
+    n_data = torch.from_numpy(plan.n_data[toys.start : toys.stop]).to(weights)
+    n_reference = torch.full_like(n_data, plan.n_reference)
+    return n_data, n_reference, n_reference * weights.max()
+
+
+def _rows_used(plan: ToyPlan, code: Tensor) -> Index | None:
     """Return the sorted rows that any toy uses, or None when copying them would not pay."""
-    used = torch.zeros(n_union, dtype=torch.bool)
+    used = (plan.n_reference + float(plan.n_data.mean())) / code.shape[1]
+    if plan.reference == "redrawn" and 1.0 - (1.0 - used) ** len(code) > WORTH_COPYING:
+        return None
+    seen = torch.zeros(code.shape[1], dtype=torch.bool)
     for row in code:
-        used |= row != 0
-    return None if int(used.sum()) > 0.7 * n_union else used.nonzero()[:, 0].numpy()
+        seen |= row != 0
+    return None if int(seen.sum()) > WORTH_COPYING * len(seen) else seen.nonzero()[:, 0].numpy()
