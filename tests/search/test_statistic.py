@@ -6,19 +6,21 @@ import numpy as np
 import pytest
 import torch
 
-from tests.search.problems import dense_converged, dense_one_step, mixture, small_test
+from tests.search.problems import DOUBLE, dense_converged, dense_linear, dense_one_step, mixture, small_test
 from unseen.search.features import Features, make_map
-from unseen.search.loss import Batch, gradient
+from unseen.search.loss import gradient, make_batch
 from unseen.search.newton import damped_newton
+from unseen.search.normalisation import Normalisation
 from unseen.search.precondition import DataWhitener, Shared
 from unseen.search.solver import minimise
-from unseen.search.statistic import chord_factor
+from unseen.search.statistic import shared_factor
 
-# All M directions: no truncation, so that the dense solution is the same function.
-EXACT = {"cut": 1e-9, "widths": (0.2, 0.4)}  # narrow kernels keep the naive dense problem well conditioned
+EXACT = {"widths": (0.2, 0.4)}  # narrow kernels keep the naive dense problem well conditioned
+KNOWN = Normalisation.parse("known")
+NORMALISATIONS = ["known", "constrained(0.05)", "free"]
 
 
-@pytest.mark.parametrize("normalisation", ["known", "free"])
+@pytest.mark.parametrize("normalisation", NORMALISATIONS)
 @pytest.mark.parametrize("signal", [0, 25])
 def test_converged_is_the_dense_minimum(normalisation: str, signal: int) -> None:
     rng = np.random.default_rng(1)
@@ -29,13 +31,27 @@ def test_converged_is_the_dense_minimum(normalisation: str, signal: int) -> None
         assert t[width] == pytest.approx(dense_converged(test, data, width), abs=1e-5)
 
 
-def test_one_step_is_the_dense_newton_step() -> None:
+@pytest.mark.parametrize("normalisation", NORMALISATIONS)
+def test_one_step_is_the_dense_newton_step(normalisation: str) -> None:
     rng = np.random.default_rng(2)
     data = np.vstack([mixture(rng, 95), rng.normal([2.5, -2.0], 0.1, (10, 2))])
-    test = small_test(**EXACT).fit(mixture(rng, 900), expected=100)
+    test = small_test(normalisation=normalisation, **EXACT).fit(mixture(rng, 900), expected=100)
     t = test.statistic(data, mode="one_step").t
     for width in range(2):
         assert t[width] == pytest.approx(dense_one_step(test, data, width), abs=1e-6)
+
+
+@pytest.mark.parametrize("normalisation", NORMALISATIONS)
+@pytest.mark.parametrize("signal", [0, 25])
+def test_linear_is_the_quadratic_form_of_its_definition(normalisation: str, signal: int) -> None:
+    rng = np.random.default_rng(13)
+    data = np.vstack([mixture(rng, 95), rng.normal([2.5, -2.0], 0.1, (signal, 2))])
+    test = small_test(normalisation=normalisation, **EXACT).fit(mixture(rng, 900), expected=100)
+    for mode in ("linear", "converged"):  # every statistic comes with the linear one of the same data
+        linear = test.statistic(data, mode=mode).linear
+        for width in range(2):
+            assert linear[width] == pytest.approx(dense_linear(test, data, width), rel=1e-9)
+    assert (test.statistic(data, mode="linear").t == test.statistic(data, mode="linear").linear).all()
 
 
 def test_one_step_and_converged_agree_without_signal_and_part_with_one() -> None:
@@ -78,7 +94,7 @@ def test_an_event_split_in_two_halves_changes_nothing_but_the_count() -> None:
     reference, data, settings = mixture(rng, 800), mixture(rng, 100), mixture(rng, 100)
     whole = small_test().fit(reference, expected=100, settings=settings)
     # n lambda counts events: the same ridge needs the penalty of the larger count
-    halves = small_test(penalty=1e-5 * 900 / 1700, cut=1e-9 * 1700 / 900)
+    halves = small_test(penalty=1e-5 * 900 / 1700)
     halves.fit(np.vstack([reference, reference]), np.full(1600, 0.5), expected=100, settings=settings)
     np.testing.assert_allclose(halves.statistic(data).t, whole.statistic(data).t, rtol=1e-8)
 
@@ -106,7 +122,7 @@ def test_free_normalisation_sees_no_pure_excess_where_known_does() -> None:
 def test_a_rare_kernel_that_one_event_carries_converges() -> None:
     rng = np.random.default_rng(10)
     lonely = np.array([[9.0, -9.0]])
-    test = small_test(widths=0.3, penalty=1e-10, cut=1e-9)
+    test = small_test(widths=0.3, penalty=1e-10)
     test.fit(mixture(rng, 800), expected=100, settings=np.vstack([mixture(rng, 50), lonely]))
     data = np.vstack([mixture(rng, 100), lonely + 0.01, lonely - 0.01])
     assert test.statistic(data).t[0] == pytest.approx(dense_converged(test, data, 0), rel=1e-4)
@@ -114,42 +130,44 @@ def test_a_rare_kernel_that_one_event_carries_converges() -> None:
 
 def test_batched_fits_equal_single_ones() -> None:
     rng = np.random.default_rng(11)
-    events = mixture(rng, 1200)
-    phi = Features(make_map(mixture(rng, 40), 0.5, 1e-6, 1e-4), events, intercept=False, budget=2.0**30)
-    reference, data = torch.zeros(1200, 6, dtype=torch.float64), torch.zeros(1200, 6, dtype=torch.float64)
+    phi = Features(make_map(mixture(rng, 40), 0.5), mixture(rng, 1200), DOUBLE)
+    code = torch.zeros(6, 1200, dtype=torch.int8)
     for toy in range(6):
         rows = rng.permutation(1200)
-        reference[rows[:900], toy] = 100 / 900
-        data[rows[900 : 990 + 2 * toy], toy] = 1.0
-    batch = Batch(phi, reference, data, torch.full((phi.rank, 6), 1e-3, dtype=torch.float64))
-    factor = chord_factor(phi, torch.full((1200,), 100 / 1200, dtype=torch.float64), 1000, 1e-6)
-    together = minimise(batch, Shared(factor))
+        code[toy, rows[:900]] = 1
+        code[toy, rows[900 : 990 + 2 * toy]] = -1
+    w = torch.full((1200,), 100 / 900, dtype=torch.float64)
+    batch = make_batch(phi, code, w, torch.full((6,), 100.0, dtype=torch.float64), KNOWN, 1e-6)
+    factor = shared_factor(phi.second_moment(w * 900 / 1200), 1000, 1e-6, KNOWN)
+    together = minimise(batch, Shared(factor), 1e-6)
     assert together.converged.all()
+    f = phi.project(together.b)
     for toy in range(6):
-        b, f, ok = damped_newton(batch.pick(torch.tensor([toy])), torch.zeros(phi.rank, 1).double(), 1e-10)
+        one = batch.pick(torch.tensor([toy]))
+        b, ok = damped_newton(one, torch.zeros(1, phi.rank).double(), 1e-10)
         assert ok
-        g = gradient(batch.pick(torch.tensor([toy])), b, f)
-        assert g.abs().max() < 1e-10
-        assert (together.f[:, toy] - f[:, 0]).abs().max() < 1e-4
+        assert gradient(one, b).abs().max() < 1e-10
+        assert (f[toy] - phi.project(b)[0]).abs().max() < 1e-4
 
 
 def test_preconditioner_with_data_is_the_hessian_at_zero_and_changes_no_minimum() -> None:
     rng = np.random.default_rng(12)
-    events = mixture(rng, 600)
-    phi = Features(make_map(mixture(rng, 40), 0.3, 1e-6, 1e-4), events, intercept=False, budget=2.0**30)
-    factor = chord_factor(phi, torch.full((600,), 0.1, dtype=torch.float64), 700, 1e-5, share=0.25)
+    phi = Features(make_map(mixture(rng, 40), 0.3), mixture(rng, 600), DOUBLE)
+    w = torch.full((600,), 0.1, dtype=torch.float64)
+    factor = shared_factor(phi.second_moment(w), 700, 1e-5, KNOWN, share=0.25)
     draws = [torch.from_numpy(rng.choice(600, n, replace=False)) for n in (30, 50)]
-    start = DataWhitener(phi, factor)(draws)
-    x = torch.cat(phi.blocks or [])
-    g = torch.randn(phi.rank, 2, dtype=torch.float64)
+    code = torch.ones(2, 600, dtype=torch.int8)
+    for toy, rows in enumerate(draws):
+        code[toy, rows] = -1
+    start = DataWhitener(phi, factor)(code)
+    x = torch.cat([block for _, block in phi])
+    g = torch.randn(2, phi.rank, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     for toy, rows in enumerate(draws):
         h = factor @ factor.T + x[rows].T @ x[rows] / 4
-        np.testing.assert_allclose(start.solve(g)[:, toy], torch.linalg.solve(h, g[:, toy]), rtol=1e-3, atol=1e-4)
-    data = torch.zeros(600, 2, dtype=torch.float64)
-    for toy, rows in enumerate(draws):
-        data[rows, toy] = 1.0
-    reference = (1.0 - data) * 0.1
-    batch = Batch(phi, reference, data, torch.full((phi.rank, 2), 7e-3, dtype=torch.float64))
-    fits = [minimise(batch, p) for p in (start, Shared(factor))]
-    assert (fits[0].f - fits[1].f).abs().max() < 1e-4
+        np.testing.assert_allclose(start.solve(g)[toy], torch.linalg.solve(h, g[toy]), rtol=1e-3, atol=1e-4)
+    n_reference = (code > 0).sum(1).double()
+    batch = make_batch(phi, code, w, 0.1 * n_reference, KNOWN, 7e-3 / 600)
+    fits = [minimise(batch, p, 1e-6) for p in (start, Shared(factor))]
+    assert all(bool(fit.converged.all()) for fit in fits)
+    assert (phi.project(fits[0].b) - phi.project(fits[1].b)).abs().max() < 1e-4
     assert fits[0].passes < fits[1].passes
