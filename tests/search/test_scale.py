@@ -1,0 +1,35 @@
+"""Units of the features and widths of the kernels, chosen from the settings events."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.search.problems import mixture
+from unseen.errors import ConfigError
+from unseen.search import scale
+from unseen.search.scale import Scale, choose_widths
+
+
+def test_automatic_widths_are_percentiles_of_pairwise_distances() -> None:
+    z = mixture(np.random.default_rng(4), 300)
+    widths = choose_widths("auto", z, np.random.default_rng(0))
+    d = np.sqrt(((z[:, None] - z[None]) ** 2).sum(2))[np.triu_indices(300, 1)]
+    np.testing.assert_allclose(widths, np.percentile(d, scale.AUTO_PERCENTILES), rtol=1e-8)
+
+
+@pytest.mark.parametrize("widths", [(), (1.0, -1.0), "wide", (float("nan"),)])
+def test_bad_widths_are_named(widths: object) -> None:
+    with pytest.raises(ConfigError, match="widths"):
+        choose_widths(widths, mixture(np.random.default_rng(5), 50), np.random.default_rng(0))
+
+
+def test_scale_standardises_with_weights_and_survives_constants() -> None:
+    rng = np.random.default_rng(6)
+    x = np.column_stack([rng.normal(5, 3, 1000), np.full(1000, 0.1)])
+    w = rng.uniform(0, 1, 1000)
+    scale = Scale.measure(x, w)
+    z = scale(x)
+    assert scale.constant == 1
+    assert np.average(z[:, 0], weights=w) == pytest.approx(0, abs=1e-12)
+    assert np.average(z[:, 0] ** 2, weights=w) == pytest.approx(1)
