@@ -15,19 +15,22 @@ if TYPE_CHECKING:
     from unseen.embed import Model
     from unseen.events import Events, Sample, Schema, read
     from unseen.pipeline import run
-    from unseen.search import KernelTest, Null, SearchResult, Statistic
+    from unseen.search import KernelTest, Null, Region, Scorer, SearchResult, Statistic, positive_weights
 
 __all__ = [
     "Events",
     "KernelTest",
     "Model",
     "Null",
+    "Region",
     "Sample",
     "Schema",
+    "Scorer",
     "SearchResult",
     "Statistic",
     "errors",
     "load",
+    "positive_weights",
     "read",
     "run",
 ]
@@ -38,10 +41,13 @@ _HOMES = {
     "KernelTest": "unseen.search",
     "Model": "unseen.embed",
     "Null": "unseen.search",
+    "Region": "unseen.search",
     "Sample": "unseen.events",
     "Schema": "unseen.events",
+    "Scorer": "unseen.search",
     "SearchResult": "unseen.search",
     "Statistic": "unseen.search",
+    "positive_weights": "unseen.search",
     "read": "unseen.events",
     "run": "unseen.pipeline",
 }

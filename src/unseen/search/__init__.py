@@ -2,7 +2,20 @@
 
 from unseen.search.combine import COMBINATIONS
 from unseen.search.kernel_test import KernelTest
-from unseen.search.null import Null
+from unseen.search.null import CALIBRATIONS, Null
+from unseen.search.positive import positive_weights
 from unseen.search.result import SearchResult, Statistic
+from unseen.search.scorer import Scorer
+from unseen.search.where import Region
 
-__all__ = ["COMBINATIONS", "KernelTest", "Null", "SearchResult", "Statistic"]
+__all__ = [
+    "CALIBRATIONS",
+    "COMBINATIONS",
+    "KernelTest",
+    "Null",
+    "Region",
+    "Scorer",
+    "SearchResult",
+    "Statistic",
+    "positive_weights",
+]

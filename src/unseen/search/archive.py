@@ -142,7 +142,7 @@ def pack_last(last: Statistic | None) -> tuple[Arrays, dict[str, Any] | None]:
     """Return the arrays and header of the last search's fit, if there was one."""
     if last is None:
         return {}, None
-    arrays: Arrays = {"last_t": last.t, "last_f": last.f, "last_linear": last.linear}
+    arrays: Arrays = {"last_t": last.t, "last_f": last.f, "last_linear": last.linear, "last_z": last.z}
     arrays |= {f"last_b_{k}": b for k, b in enumerate(last.coefficients)}
     return arrays, {"n_data": last.n_data, "mode": last.mode, "converged": last.converged}
 
@@ -152,5 +152,5 @@ def unpack_last(arrays: Arrays, header: dict[str, Any] | None, widths: tuple[flo
     if header is None:
         return None
     b = tuple(arrays[f"last_b_{k}"] for k in range(len(widths)))
-    linear = arrays["last_linear"]
-    return Statistic(arrays["last_t"], arrays["last_f"], widths=widths, coefficients=b, linear=linear, **header)
+    own: dict[str, Any] = {name: arrays[f"last_{name}"] for name in ("t", "f", "linear", "z")}
+    return Statistic(**own, widths=widths, coefficients=b, **header)

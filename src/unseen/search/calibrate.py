@@ -25,7 +25,7 @@ from unseen.search.validate import Floats
 __all__ = ["DEFAULT_TOYS", "Request", "calibrated", "choose_method"]
 
 Tick = Callable[[int], None]
-DEFAULT_TOYS = {"toys": 300, "permutation": 300, "linear": 100_000, "asymptotic": 100_000}
+DEFAULT_TOYS = {"toys": 300, "permutation": 300, "linear": 20_000, "asymptotic": 100_000}
 EVENTS = 100_000  # simulated events that the moments of an analytic null are measured on
 CHECK_TOYS = 5000  # linear toys that the analytic null is compared with
 CHECK_SEED = 1_000_003  # added to the seed: the check's toys are not those of another calibration

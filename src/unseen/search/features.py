@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 import torch
@@ -141,8 +142,15 @@ class Features:
         """Threads that share the blocks: as many as torch uses on a CPU, one on a GPU."""
         return None if self.compute.device.type == "cpu" else 1
 
-    def accumulate(self, term: Callable[[slice, Tensor], Tensor]) -> Tensor:
-        """Return the sum of `term(rows, phi of these rows)` over all blocks, float64; blocks run in several threads."""
+    def accumulate(
+        self,
+        term: Callable[[slice, Tensor], Tensor],
+        combine: Callable[[Tensor, Tensor], Tensor] = torch.add,
+    ) -> Tensor:
+        """Return the sum (or another `combine`) of `term(rows, phi of these rows)` over all blocks, float64.
+
+        Blocks run in several threads.
+        """
         starts = np.cumsum([0, *(len(part) for part in self.z)]).tolist()
 
         def add(part: range) -> Tensor | None:
@@ -151,11 +159,11 @@ class Features:
                 block = self.blocks[i]
                 phi = self._evaluate(self.z[i]) if block is None else block
                 value = term(slice(starts[i], starts[i + 1]), phi).double()
-                total = value if total is None else total.add_(value)
+                total = value if total is None else combine(total, value)
             return total
 
         sums = [total for total in run_parts(add, len(self.z), threads=self.threads) if total is not None]
-        return torch.stack(sums).sum(0) if len(sums) > 1 else sums[0]
+        return reduce(combine, sums)
 
     def __iter__(self) -> Iterator[tuple[slice, Tensor]]:
         """Yield (rows, phi of these rows)."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from unseen.search.analytic import Spread, Yield
 from unseen.search.features import FeatureMap
+from unseen.search.parallel import run_parts
 from unseen.search.validate import Floats
 
 __all__ = ["JointSpread", "joint_draws", "measure_jointly"]
@@ -37,17 +38,25 @@ def measure_jointly(maps: tuple[FeatureMap, ...], roots: list[Tensor], z: Floats
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), EVENTS)).astype(int))]
     device = roots[0].device
     ends = tuple(int(e) for e in np.cumsum([root.shape[1] for root in roots]))
-    second = torch.zeros(ends[-1], ends[-1], dtype=torch.float64, device=device)
-    mean = torch.zeros(ends[-1], dtype=torch.float64, device=device)
-    for start in range(0, len(rows), BLOCK):
-        at = rows[start : start + BLOCK]
-        events = torch.from_numpy(z[at]).to(device)
-        y = torch.cat([(m.to(device)(events) @ root).float() for m, root in zip(maps, roots, strict=True)], dim=1)
-        w = torch.from_numpy(weights[at]).to(device, torch.float32)
-        second += y.T @ (y * w[:, None])
-        mean += w @ y
+    size = ends[-1] + 1
+
+    def measure(part: range) -> Tensor:
+        total = torch.zeros(size, size, dtype=torch.float64, device=device)
+        for i in part:
+            at = rows[BLOCK * i : BLOCK * (i + 1)]
+            events = torch.from_numpy(z[at]).to(device)
+            w = torch.from_numpy(weights[at]).to(device, torch.float32)
+            ones = torch.ones(len(at), 1, device=device)  # a last column that gathers the means
+            parts = [(m.to(device)(events) @ root).float() for m, root in zip(maps, roots, strict=True)]
+            y = torch.cat([*parts, ones], dim=1)
+            total += y.T @ (y * w[:, None])
+        return total
+
+    n_blocks = -(-len(rows) // BLOCK)
+    moments = sum(run_parts(measure, n_blocks, threads=None if device.type == "cpu" else 1))
+    assert isinstance(moments, Tensor)
     total = float(weights[rows].sum())
-    return JointSpread(Spread(second / total, mean / total), ends)
+    return JointSpread(Spread(moments[:-1, :-1] / total, moments[:-1, -1] / total), ends)
 
 
 def joint_draws(

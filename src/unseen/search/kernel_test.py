@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
+from torch import Tensor
 
 from unseen.errors import ConfigError, CorruptFileError, NegativeWeightError, NotFittedError, OverlapError
 from unseen.search import archive
@@ -19,8 +21,10 @@ from unseen.search.crosscheck import cross_check
 from unseen.search.fitted import Fitted, split_reference
 from unseen.search.normalisation import Normalisation
 from unseen.search.null import CALIBRATIONS, MIN_TOYS, Null
+from unseen.search.parallel import blockwise
 from unseen.search.result import SearchResult, Statistic
 from unseen.search.scale import Widths, parse_widths
+from unseen.search.scorer import Scorer
 from unseen.search.settings import freeze
 from unseen.search.simulation import simulation_of
 from unseen.search.statistic import STATISTICS
@@ -35,6 +39,7 @@ from unseen.search.validate import (
     check_positive,
     row_keys,
 )
+from unseen.search.where import Region, coefficient_covariance, f_error, find_region
 
 __all__ = ["KernelTest"]
 
@@ -96,7 +101,9 @@ class KernelTest:
         self._pool_keys: Keys | None = None
         self._last: Statistic | None = None
         self._best = 0
+        self._covariances: dict[int, Tensor] = {}
 
+    @blockwise()
     def fit(
         self,
         reference: ArrayLike,
@@ -134,6 +141,7 @@ class KernelTest:
         self._null, self._pool_keys, self._last = None, None, None
         return self
 
+    @blockwise()
     def statistic(self, data: ArrayLike, mode: str | None = None) -> Statistic:
         """Return t and f of `data` (n, d) at every width; `mode` is the test's own statistic unless given."""
         fitted = self._need_fit()
@@ -151,8 +159,10 @@ class KernelTest:
             widths=fitted.settings.widths,
             coefficients=tuple(fit.b[0].cpu().numpy() for fit in fits),
             linear=np.array([float(fit.linear) for fit in fits]),
+            z=z,
         )
 
+    @blockwise()
     def calibrate(
         self,
         pool: ArrayLike | None,
@@ -170,7 +180,7 @@ class KernelTest:
         `method`:
 
         - "toys": refits of toys from the pool, any statistic (300 by default);
-        - "linear": toys of the linear statistic (100,000 by default);
+        - "linear": toys of the linear statistic (20,000 by default);
         - "asymptotic": the analytic null of the linear statistic, checked with linear toys; without a pool (None) the
           reference stands for it and the check has the cumulants alone;
         - "permutation": labels of reference and data shuffled, any statistic; pass the data as `pool`. It conditions
@@ -214,6 +224,7 @@ class KernelTest:
         x = as_events("pool", pool, n_features)
         return x, None if weights is None else as_weights("the weights of the pool", weights, len(x))
 
+    @blockwise()
     def search(self, data: ArrayLike) -> SearchResult:
         """Return the calibrated result for `data` (n, d); ConfigError if the toys' N_D are unlike theirs."""
         fitted, null = self._need_fit(), self._null
@@ -230,11 +241,13 @@ class KernelTest:
         observed = self.statistic(x, mode=null.mode)
         p = null.p_value(observed.t)
         log_p = null.log_p_per_width(observed.t)
-        self._last, self._best = observed, int(np.argmin(log_p))
+        self._last, self._best, self._covariances = observed, int(np.argmin(log_p)), {}
         checks = settings_checks(fitted.settings, fitted.from_reference, self.n_centers)
         checks |= observed_checks(fitted.settings, fitted.z, fitted.settings.scale(x), fitted.expected, null)
         checks |= repeat_checks(fitted.keys, self._pool_keys)
         checks |= {"calibration_reason": null.reason, "cross_check": cross_check(null, observed.linear)}
+        if null.calibration == "asymptotic":
+            checks["asymptotic"] = null.checks["analytic"]
         return SearchResult(
             p_value=p.p,
             z=p.z,
@@ -258,20 +271,59 @@ class KernelTest:
             checks=checks,
         )
 
+    @blockwise()
     def score(self, x: ArrayLike, width: int | None = None) -> Floats:
         """Return f(x) (n,) of the last search, at its best width or at `width` (an index).
 
         With normalisation="free" f is the ratio of shapes: its integral over the reference matches unity.
         """
+        k, last = self._scored(width)
+        fitted = self._need_fit()
+        b = fitted.tensor(last.coefficients[k][None])
+        f: Floats = fitted.features(k, fitted.standardise("x", x)).project(b)[0].double().cpu().numpy()
+        return f
+
+    @blockwise()
+    def score_error(self, x: ArrayLike, width: int | None = None) -> Floats:
+        """Return the standard deviation of f(x) (n,) from the fluctuation of data and reference.
+
+        It comes from the Hessian at the minimum and the spread of the gradient; the pull of the penalty towards f = 0
+        is not in it.
+        """
+        k, last = self._scored(width)
+        fitted = self._need_fit()
+        if k not in self._covariances:
+            batch, _ = fitted.data_batch(k, last.z, last.mode)
+            b = torch.from_numpy(last.coefficients[k][None]).to(fitted.compute.device)
+            self._covariances[k] = coefficient_covariance(batch, b)
+        return f_error(fitted.features(k, fitted.standardise("x", x)), self._covariances[k])
+
+    @blockwise()
+    def region(self, width: int | None = None) -> Region:
+        """Return the region that drives the t of the last search: where f is large and counts differ most."""
+        k, last = self._scored(width)
+        fitted = self._need_fit()
+        f_reference = fitted.reference_features(k)[0].project(fitted.tensor(last.coefficients[k][None]))[0]
+        data = last.z * fitted.settings.scale.std + fitted.settings.scale.mean
+        return find_region(f_reference.double().cpu().numpy(), fitted.weights, last.f[k], data)
+
+    def scorer(self, width: int | None = None) -> Scorer:
+        """Return f of the last search as a small object of its own, to be saved and used without the test."""
+        k, last = self._scored(width)
+        fitted = self._need_fit()
+        m, b, free = fitted.settings.maps[k], last.coefficients[k], fitted.normalisation.intercept
+        a = m.projection.numpy() @ (b[:-1] if free else b)
+        return Scorer(fitted.settings.scale, m.columns, m.centers.numpy(), m.sigma, a, float(b[-1]) if free else 0.0)
+
+    def _scored(self, width: int | None) -> tuple[int, Statistic]:
+        """Return the index of a width and the last search's fit."""
         fitted = self._need_fit()
         if self._last is None:
-            raise NotFittedError("score needs a fitted f; call search(data) first")
+            raise NotFittedError("there is no fitted f; call search(data) first")
         k = self._best if width is None else int(width)
         if not 0 <= k < len(fitted.settings.widths):
             raise ConfigError(f"width is {width}; the test has widths 0 to {len(fitted.settings.widths) - 1}")
-        b = fitted.tensor(self._last.coefficients[k][None])
-        f: Floats = fitted.features(k, fitted.standardise("x", x)).project(b)[0].double().cpu().numpy()
-        return f
+        return k, self._last
 
     def save(self, path: str | Path) -> None:
         """Write the whole test (settings, reference, null, last fit) as one .npz without pickled objects."""

@@ -18,14 +18,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unseen.search.features import FeatureMap
+from unseen.search.compute import Compute
+from unseen.search.features import ROWS_PER_BLOCK, FeatureMap, Features
 from unseen.search.thin import thin_centers
 from unseen.search.validate import Floats
 
 __all__ = ["choose_rank"]
 
 SAMPLE = 5000  # events that choose the basis, and as many others that judge it
-BLOCK = 2048
+THINNING = 4000  # events that judge whether fewer centres do
 
 
 def choose_rank(
@@ -39,43 +40,39 @@ def choose_rank(
     choose, judge = rows[::2], rows[1::2]
     if len(judge) == 0:
         return feature_map
-    moment, _ = _moment(feature_map, z[choose], weights[choose], expected)
-    _, basis = torch.linalg.eigh(moment)
+    _, basis = torch.linalg.eigh(_moment(feature_map, z[choose], weights[choose], expected))
     rotated = feature_map.rotate(basis)  # weakest direction first
-    _, energy = _moment(rotated, z[judge], weights[judge], expected)
+    energy = _moment(rotated, z[judge], weights[judge], expected).diagonal().clamp(min=0.0)
     n_lambda = (len(z) + expected) * penalty
     h = energy / 2.0 + n_lambda
     a = 0.5 / h + 0.5 * n_lambda / h**2
     x = energy * (1.0 + expected / len(z)) * a
     spread = float((2.0 * x.square().sum()).sqrt())
     harmless = torch.cumsum(x, 0) <= tolerance * spread
-    events = torch.from_numpy(np.concatenate([z[judge], z[choose]]))
-    harmless &= _largest_share(rotated, events, a) <= 2.0 * tolerance
+    harmless &= _largest_share(rotated, z[rows], a) <= 2.0 * tolerance
     dropped = int(harmless.long().cumprod(0).sum())
     identity = torch.eye(rotated.rank, dtype=torch.float64)
     kept = rotated.rotate(identity[:, dropped:].flip(1))
-    return thin_centers(kept, events[: 2 * BLOCK], 0.1 * tolerance)
+    return thin_centers(kept, torch.from_numpy(z[judge[:: max(1, len(judge) // THINNING)]]), 0.1 * tolerance)
 
 
-def _moment(feature_map: FeatureMap, z: Floats, weights: Floats, expected: float) -> tuple[Tensor, Tensor]:
-    """Return N C (r, r) of a sample scaled to N = `expected`, and its diagonal."""
-    w = torch.from_numpy(weights * (expected / weights.sum()))
-    events = torch.from_numpy(z)
-    moment = torch.zeros(feature_map.rank, feature_map.rank, dtype=torch.float64)
-    for start in range(0, len(z), BLOCK):
-        rows = slice(start, start + BLOCK)
-        phi = feature_map(events[rows])
-        moment.addmm_(phi.T, phi * w[rows, None])
-    return moment, moment.diagonal().clone()
+def _features(feature_map: FeatureMap, z: Floats) -> Features:
+    """Return float64 features that are recomputed block by block."""
+    block = min(len(z), ROWS_PER_BLOCK)
+    scratch = 8.0 * block * (len(feature_map.centers) + feature_map.rank)
+    return Features(feature_map, z, Compute(scratch, torch.float64))
 
 
-def _largest_share(rotated: FeatureMap, events: Tensor, a: Tensor) -> Tensor:
+def _moment(feature_map: FeatureMap, z: Floats, weights: Floats, expected: float) -> Tensor:
+    """Return N C (r, r) of a sample scaled to N = `expected`."""
+    return _features(feature_map, z).second_moment(torch.from_numpy(weights * (expected / weights.sum())))
+
+
+def _largest_share(rotated: FeatureMap, z: Floats, a: Tensor) -> Tensor:
     """Return, for the weakest 1, 2, ... directions, the largest share of any event's sum_k A_k phi_k^2 (r,)."""
-    largest = torch.zeros(rotated.rank, dtype=torch.float64)
-    for start in range(0, len(events), BLOCK):
-        share = torch.cumsum(rotated(events[start : start + BLOCK]).square_().mul_(a), 1)
-        total = share[:, -1:].clone()
-        usable = total[:, 0] > 0
-        if bool(usable.any()):
-            largest = torch.maximum(largest, (share[usable] / total[usable]).amax(0))
-    return largest
+
+    def term(_: slice, phi: Tensor) -> Tensor:
+        share = torch.cumsum(phi.square().mul_(a), 1)
+        return (share / share[:, -1:].clamp(min=torch.finfo(share.dtype).tiny)).amax(0)
+
+    return _features(rotated, z).accumulate(term, torch.maximum)

@@ -19,7 +19,7 @@ class Statistic:
     """The statistic of one data set at every width, and the log density ratio behind it.
 
     t (n_widths,); f (n_widths, n_data) at the data events; coefficients: b (r,) of each width; linear (n_widths,): the
-    linear statistic of the same data. `converged` is always
+    linear statistic of the same data; z (n_data, d): the data in standardised units. `converged` is always
     true (a fit that is not raises ConvergenceError); for `one_step` it says that the one linear system was solved.
     """
 
@@ -31,6 +31,7 @@ class Statistic:
     widths: tuple[float, ...]
     coefficients: tuple[Floats, ...] = field(repr=False)
     linear: Floats
+    z: Floats = field(repr=False)
 
 
 @dataclass(frozen=True)

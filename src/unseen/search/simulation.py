@@ -81,7 +81,8 @@ def simulation_of(fitted: Fitted, pool: Floats, weights: Floats | None, referenc
     option = _reference_option(fitted, weights, reference)
     n, flat = len(fitted.z), fitted.uniform and (weights is None or np.ptp(weights) == 0)
     u_pool = np.ones(len(pool)) if weights is None else weights / weights.mean()
-    union = np.concatenate([fitted.weights / fitted.weights.mean(), u_pool])
+    u_reference = np.ones(n) if fitted.uniform else fitted.weights / fitted.weights.mean()  # exactly equal if equal
+    union = np.concatenate([u_reference, u_pool])
     source = union.copy()
     if option == "fixed":
         source[:n] = 0.0
