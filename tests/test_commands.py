@@ -13,7 +13,7 @@ import yaml
 
 import unseen
 from tests.test_cli import call
-from unseen import commands
+from unseen import searching
 from unseen.arrays import read_arrays, write_arrays
 from unseen.commands import search_arrays, unweighted
 from unseen.embed import Model
@@ -72,7 +72,7 @@ class Recorded(unseen.KernelTest):
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> type[Recorded]:
-    monkeypatch.setattr(commands, "KernelTest", Recorded)
+    monkeypatch.setattr(searching, "KernelTest", Recorded)
     return Recorded
 
 

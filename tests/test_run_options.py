@@ -23,7 +23,7 @@ def test_the_search_beside_is_given_the_number_of_data_events(data_folder: Path,
     unseen.run(small(data_folder, tmp_path / "x", data={"file": str(data_folder / "w.h5")}), until="search")
     result = json.loads((tmp_path / "x" / "result.json").read_text())
     assert result["n_data"] > 100
-    assert result["normalisation"] == "known"
+    assert result["normalisation"] == "constrained(0.05)"
     assert result["p_value"] == result["p_resolution"]
     assert result["beside"]["normalisation"] == "free"
     assert result["beside"]["n_data"] == result["n_data"]

@@ -13,8 +13,8 @@ from unseen.config import SearchConfig, load_config
 from unseen.errors import WeightError
 from unseen.events.atomic import write_json
 from unseen.progress import Display
-from unseen.search import KernelTest
 from unseen.search.validate import as_events, as_weights
+from unseen.searching import calibrate, kernel_test
 from unseen.seeds import generator, small_seed
 
 __all__ = ["search_arrays", "unweighted"]
@@ -49,20 +49,16 @@ def search_arrays(
     p, display = unweighted(p, p_weights, generator(seed, "search", "unweight")), Display(quiet)
     if len(p) < len(p_weights):
         display.say(f"pool: {len(p)} of {len(p_weights)} weighted events are left after unweighting")
-    test = KernelTest(
-        widths=settings.widths,
-        n_centers=settings.n_centers,
-        penalty=settings.penalty,
-        normalisation=settings.normalisation,
-        seed=small_seed(seed, "search"),
-        statistic=settings.statistic,
-    )
+    test = kernel_test(settings, small_seed(seed, "search"))
     test.fit(x, weights=weights, expected=total if expected is None else expected)
     with display.bar("toys") as update:
-        test.calibrate(
+        calibrate(
+            test,
+            settings,
             p,
+            d,
+            small_seed(seed, "toys"),
             n_toys=settings.n_toys if toys is None else toys,
-            seed=small_seed(seed, "toys"),
             reference=settings.toy_reference if "toy_reference" in settings.model_fields_set else "auto",
             progress=lambda done, count: update(done, count, ""),
         )

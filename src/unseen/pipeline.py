@@ -20,6 +20,7 @@ from unseen.events.atomic import write_json, write_whole
 from unseen.progress import Display
 from unseen.report import ReportInputs, summary_figure, write_report
 from unseen.search import KernelTest, Null, SearchResult
+from unseen.searching import calibrate, kernel_test, other_normalisation
 from unseen.seeds import small_seed
 from unseen.sources import check_config, files_hash, label_of, simulated, simulation_config
 from unseen.stages import digest, locked
@@ -131,7 +132,7 @@ def _probe(model: Model, events: Events, seed: int) -> ProbeResult:
 def search_stage(run: RunContext) -> None:
     """Test the data, with the normalisation asked for and with the other one beside it."""
     config = run.config.search
-    other = {"known": "free", "free": "known"}[config.normalisation]
+    other = other_normalisation(config)
 
     def work(folder: Path) -> None:
         z = {name: read_arrays(run.out / "embed" / f"{name}.npz")["x"] for name in POOLS}
@@ -170,24 +171,18 @@ def _search(
     run: RunContext, z: Mapping[str, FloatArray], normalisation: str, n_toys: int
 ) -> tuple[KernelTest, SearchResult, Null]:
     config, seed = run.config.search, run.config.seed
-    test = KernelTest(
-        widths=config.widths,
-        n_centers=config.n_centers,
-        penalty=config.penalty,
-        normalisation=normalisation,
-        seed=small_seed(seed, "search"),
-        statistic=config.statistic,
-    )
+    test = kernel_test(config, small_seed(seed, "search"), normalisation)
     test.fit(z["reference"], expected=run.config.pools.expected, settings=z["settings"])
     with run.display.bar(f"toys ({normalisation} normalisation)") as update:
-        null = test.calibrate(
+        null = calibrate(
+            test,
+            config,
             z["toys"],
+            z["data"],
+            small_seed(seed, "toys"),
             n_toys=n_toys,
-            seed=small_seed(seed, "toys"),
             reference=config.toy_reference,
             progress=lambda done, total: update(done, total, ""),
-            # A test of shape alone: its toys have as many events as the data, whatever was expected.
-            n_data=len(z["data"]) if normalisation == "free" else None,
         )
     return test, test.search(z["data"]), null
 

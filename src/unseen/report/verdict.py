@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
 from unseen.report.checks import caveats, failed_checks, passed_checks
-from unseen.report.wording import count, p_text, z_floor, z_text
+from unseen.report.wording import count, p_text, percent, z_floor, z_text
 
 __all__ = ["Reading", "beside", "context", "reading", "verdict"]
 
 MILD, STRONG, VERY_STRONG = 2.0, 3.0, 5.0
+CONSTRAINED = re.compile(r"constrained\(([0-9.eE+-]+)\)")
 COUNTED = ("toys", "permutation", "linear")  # calibrations whose p-value is a rank
 
 
@@ -173,4 +175,8 @@ def _normalisation(value: Any) -> str:
         "known": "known (the expected yield counts as evidence)",
         "free": "free (only the shape counts as evidence)",
     }
+    if match := CONSTRAINED.fullmatch(str(value)):
+        return (
+            f"constrained (the expected yield counts as evidence, within its uncertainty of {percent(float(match[1]))})"
+        )
     return meanings.get(str(value), "not stated" if value is None else str(value))

@@ -1,0 +1,60 @@
+"""From the configuration of a search to a test that is ready, the same for runs and for plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from unseen.arrays import FloatArray
+from unseen.config import SearchConfig
+from unseen.search import KernelTest, Null
+
+__all__ = ["calibrate", "kernel_test", "other_normalisation"]
+
+
+def kernel_test(config: SearchConfig, seed: int, normalisation: str | None = None) -> KernelTest:
+    """The test that `config` describes, with another normalisation if one is given."""
+    return KernelTest(
+        widths=config.widths,
+        n_centers=config.n_centers,
+        penalty=config.penalty,
+        normalisation=normalisation or config.normalisation,
+        seed=seed,
+        statistic=config.statistic,
+        combination=config.combination,
+        memory_budget=config.memory_budget,
+        precision=config.precision,
+        device=config.device,
+    )
+
+
+def calibrate(
+    test: KernelTest,
+    config: SearchConfig,
+    pool: FloatArray,
+    data: FloatArray,
+    seed: int,
+    *,
+    n_toys: int | None,
+    reference: str,
+    progress: Callable[[int, int], None],
+) -> Null:
+    """Calibrate as `config` says. `n_toys` counts refits; other calibrations take theirs from the search's defaults.
+
+    A test of shape alone throws toys with as many events as the data, whatever was expected.
+    """
+    permuted = config.calibration == "permutation"
+    refits = permuted or config.statistic != "linear"
+    return test.calibrate(
+        data if permuted else pool,
+        method=config.calibration,
+        n_toys=n_toys if refits or "n_toys" in config.model_fields_set else None,
+        seed=seed,
+        reference=reference,
+        progress=progress,
+        n_data=len(data) if test.normalisation == "free" else None,
+    )
+
+
+def other_normalisation(config: SearchConfig) -> str:
+    """The normalisation that a result is quoted with beside its own: shape only, or the yield for a test of shape."""
+    return "known" if config.normalisation == "free" else "free"
