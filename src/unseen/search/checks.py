@@ -78,5 +78,5 @@ def repeat_checks(reference: Keys, pool: Keys) -> dict[str, Any]:
     """
     return {
         "repeated_reference": repeats(reference[0]) / reference.shape[1],
-        "repeated_pool": repeats(pool[0]) / pool.shape[1],
+        "repeated_pool": repeats(pool[0]) / max(pool.shape[1], 1),  # the analytic null may have no pool
     }
