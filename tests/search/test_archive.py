@@ -55,3 +55,42 @@ def test_a_truncated_file_is_named(saved: Path, tmp_path: Path) -> None:
         (tmp_path / "short.npz").write_bytes(content[:size])
         with pytest.raises(CorruptFileError):
             KernelTest.load(tmp_path / "short.npz")
+
+
+@pytest.mark.parametrize("with_pool", [True, False])
+@pytest.mark.parametrize("normalisation", ["known", "constrained(0.05)", "free"])
+def test_an_analytic_null_survives_the_file(tmp_path: Path, normalisation: str, with_pool: bool) -> None:
+    rng = np.random.default_rng(2)
+    test = KernelTest((0.6, 1.5), 20, 1e-2, normalisation, statistic="linear")
+    test.fit(mixture(rng, 400), expected=60)
+    null = test.calibrate(mixture(rng, 600) if with_pool else None, "asymptotic", n_toys=300)
+    data = mixture(rng, 62)
+    result = test.search(data)
+    test.save(tmp_path / "test.npz")
+    loaded = KernelTest.load(tmp_path / "test.npz")
+    assert loaded.search(data) == result
+    kept = loaded._null
+    assert kept is not None
+    np.testing.assert_array_equal(kept.t, null.t)
+    for name in ("calibration", "mode", "combination", "reference", "n_pool", "n_data", "reason"):
+        assert getattr(kept, name) == getattr(null, name)
+    groups = ((null.analytic, *null.halves), (kept.analytic, *kept.halves))
+    assert [len(group) for group in groups[0]] == [2, 2, 2]
+    t = np.linspace(0.0, 80.0, 7)
+    for before, after in zip(*groups, strict=True):
+        for one, other in zip(before, after, strict=True):
+            np.testing.assert_array_equal(one.log_p(t), other.log_p(t))
+            assert one.variance_excess == other.variance_excess
+
+
+@pytest.mark.parametrize("missing", ["analytic_weights_0", "analytic_shifts_1", "half_0_weights_1", "null_t"])
+def test_a_missing_part_of_an_analytic_null_is_named(tmp_path: Path, missing: str) -> None:
+    rng = np.random.default_rng(3)
+    test = KernelTest((0.6, 1.5), 20, 1e-2, statistic="linear").fit(mixture(rng, 400), expected=60)
+    test.calibrate(None, "asymptotic", n_toys=50)
+    test.save(tmp_path / "test.npz")
+    arrays, header = archive.read(tmp_path / "test.npz")
+    del arrays[missing]
+    archive.write(tmp_path / "part.npz", arrays, header)
+    with pytest.raises(CorruptFileError, match=missing):
+        KernelTest.load(tmp_path / "part.npz")
