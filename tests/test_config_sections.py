@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from unseen.config import Config, parse_config, to_yaml
 from unseen.errors import ConfigError, UnseenError
+from unseen.search import CALIBRATIONS, COMBINATIONS
+from unseen.search.statistic import STATISTICS
 
 
 @pytest.mark.parametrize(
@@ -72,7 +75,29 @@ def test_the_schema_describes_every_section_with_its_defaults() -> None:
     search = schema["$defs"]["SearchConfig"]
     assert search["additionalProperties"] is False
     assert search["properties"]["n_toys"]["default"] == parse_config({"simulate": {}}).search.n_toys
-    assert search["properties"]["normalisation"]["enum"] == ["known", "free"]
+    assert search["properties"]["normalisation"]["default"] == "constrained(0.05)"
+    assert search["properties"]["calibration"]["enum"] == ["auto", *CALIBRATIONS]
+    assert search["properties"]["combination"]["enum"] == list(COMBINATIONS)
+    assert search["properties"]["statistic"]["enum"] == list(STATISTICS)
+
+
+@pytest.mark.parametrize(
+    ("search", "said"),
+    [
+        ({"normalisation": "fre"}, "did you mean 'free'"),
+        ({"normalisation": "constrained(-1)"}, "above zero"),
+        ({"normalisation": "constrained(2)"}, "use normalisation='free'"),
+        ({"calibration": "asymptotic"}, "needs statistic 'linear'"),
+        ({"memory_budget": 0}, "memory_budget"),
+    ],
+)
+def test_impossible_searches_are_named(search: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        parse_config({"simulate": {}, "search": search})
+
+
+def test_every_section_is_described() -> None:
+    schema = json.loads(json.dumps(Config.model_json_schema(by_alias=True)))
     described = ("PoolsConfig", "FilesConfig", "SignalConfig", "DataConfig", "TrainingConfig")
     for name in described:
         assert all("description" in field for field in schema["$defs"][name]["properties"].values()), name
