@@ -8,7 +8,7 @@ second moment C and mean mu, with N_D Poisson around N,
 
 where eta = sigma^2 N / (1 + sigma^2 N) is the part of a yield's fluctuation that the constrained normalisation
 absorbs (0 known, 1 free) and sigma^2 N^2 is its thrown auxiliary measurement. The last term is absent when the
-reference is held fixed; then m = N mean_P phi - sum_R w phi. With N_D given, N becomes N_D and V loses its N.
+reference is held fixed; then m = N mean_P phi - sum_R w phi. With N_D given, N becomes N_D and V is zero.
 
 The sum over few events per kernel is not Gaussian. The fourth cumulant adds N E[(phi' A phi)^2] to the variance of t,
 and `variance_excess` is the ratio of that to the Gaussian variance: the part of the check that needs no toys.
@@ -59,10 +59,9 @@ class Yield:
     @property
     def variance(self) -> float:
         """Return V."""
-        if self.normalisation.free:
+        if self.normalisation.free or self.n_data is not None:
             return 0.0
-        thrown = self.expected if self.n_data is None else 0.0
-        return (1.0 - self.absorbed) ** 2 * (thrown + (self.normalisation.sigma * self.expected) ** 2)
+        return (1.0 - self.absorbed) ** 2 * (self.expected + (self.normalisation.sigma * self.expected) ** 2)
 
     @property
     def offset(self) -> float:

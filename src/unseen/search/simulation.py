@@ -69,7 +69,8 @@ class Simulation:
             seed,
             n_data,
             accept=self.accept,
-            sigma=0.0 if option.free else option.sigma,
+            # Toys of the data's own N_D condition on the yield, its auxiliary measurement included.
+            sigma=0.0 if option.free or n_data is not None else option.sigma,
         )
 
 
