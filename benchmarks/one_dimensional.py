@@ -21,11 +21,14 @@ import torch
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from unseen.search import KernelTest
+from unseen.search.compute import Compute
 from unseen.search.features import Features
+from unseen.search.loss import make_batch
+from unseen.search.normalisation import Normalisation
 from unseen.search.precondition import Shared
 from unseen.search.settings import Settings, freeze
-from unseen.search.statistic import chord_factor, fit_batch, make_batch, require_convergence
+from unseen.search.statistic import LinearForm, fit_batch, require_convergence, shared_factor
+from unseen.search.subsets import random_parts
 
 Floats = NDArray[np.float64]
 
@@ -35,7 +38,8 @@ N_REFERENCE = 200_000
 N_UNION = 600_000  # simulated events from which every toy draws its reference and its background
 SIGMA = 0.3
 PENALTY = 1e-10
-LARGEST_BATCH = 2**22
+KNOWN = Normalisation.parse("known")
+COMPUTE = Compute(2.0**31, torch.float64)  # a penalty of 1e-10 asks for directions that float32 cannot hold
 PUBLISHED_NULL_MEAN = 9.6
 STATISTICS = ("one_step", "converged")
 
@@ -115,38 +119,38 @@ class Study:
 
     def __init__(self, n_centers: int, seed: int, modes: Sequence[str] = STATISTICS) -> None:
         rng = np.random.default_rng([seed, n_centers])
-        test = KernelTest(widths=SIGMA, n_centers=n_centers, penalty=PENALTY, standardise=False)
         apart = background(rng, n_centers)[:, None]
-        self.settings: Settings = freeze(
-            apart, np.ones(n_centers), SIGMA, n_centers, PENALTY, test.cut, test.standardise, rng
-        )
+        self.settings: Settings = freeze(apart, np.ones(n_centers), SIGMA, n_centers, False, None, rng)
         self.seed, self.modes = seed, tuple(modes)
         self.union = self._features(background(rng, N_UNION))
         weights = torch.full((N_UNION,), EXPECTED / N_UNION, dtype=torch.float64)
-        self.factor = chord_factor(self.union, weights, N_REFERENCE + EXPECTED, PENALTY)
+        n = N_REFERENCE + EXPECTED
+        factor = shared_factor(self.union.second_moment(weights), n, PENALTY, KNOWN)
+        self.form = LinearForm(factor, n * PENALTY, intercept=False)
 
     def _features(self, x: Floats) -> Features:
-        return Features(self.settings.maps[0], self.settings.scale(x[:, None]), intercept=False, budget=2.0**31)
+        return Features(self.settings.maps[0], self.settings.scale(x[:, None]), COMPUTE)
 
     def statistics(self, n_toys: int, stream: int, signal: Signal | None) -> dict[str, Floats]:
         """Return t (n_toys,) of every statistic; reference, background and signal are redrawn for every toy."""
         out: dict[str, list[float]] = {mode: [] for mode in self.modes}
         for toy in range(n_toys):
             rng = np.random.default_rng([self.seed, stream, toy])
-            n_data = int(rng.poisson(EXPECTED))
-            rows = rng.choice(N_UNION, N_REFERENCE + n_data, replace=False)
-            phi = self.union.take(rows)
+            code = random_parts(rng, N_UNION, int(rng.poisson(EXPECTED)), N_REFERENCE)
+            rows = np.flatnonzero(code)
+            phi, code = self.union.take(rows), code[rows]
             if signal is not None:
-                phi = phi.join(self._features(signal.sample(rng, max(1, rng.poisson(signal.events)))))
-            reference = torch.zeros(len(phi), 1, dtype=torch.float64)
-            reference[:N_REFERENCE] = EXPECTED / N_REFERENCE
-            data = torch.ones_like(reference)
-            data[:N_REFERENCE] = 0.0
-            batch = make_batch(phi, reference, data, "known", PENALTY)
+                events = signal.sample(rng, max(1, rng.poisson(signal.events)))
+                phi = phi.join(self._features(events))
+                code = np.append(code, np.full(len(events), -1, dtype=np.int8))
+            weights = torch.ones(len(code), dtype=torch.float64)
+            expected = torch.tensor([EXPECTED], dtype=torch.float64)
             for mode in self.modes:
-                fit = fit_batch(batch, Shared(self.factor), mode)
+                codes, quadratic = torch.from_numpy(code[None]), mode == "one_step"
+                batch = make_batch(phi, codes, weights, expected, KNOWN, PENALTY, quadratic=quadratic)
+                fit = fit_batch(batch, Shared(self.form.factor), self.form, mode)
                 require_convergence(fit, f"toy {toy}")
-                out[mode].append(float(fit.t))
+                out[mode].append(float(fit.t[0]))
         return {mode: np.array(t) for mode, t in out.items()}
 
 

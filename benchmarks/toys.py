@@ -85,7 +85,7 @@ def run(n_reference: int, n_data: int, n_centers: int, toys: int, baseline_toys:
     for i, sigma in enumerate(widths):
         phi = whitened(kernel(union, centres, sigma), kernel(centres, centres, sigma))
         for toy in range(baseline_toys):
-            rows_r, rows_d = plan.draw(toy)
+            rows_r, rows_d = plan.rows(toy)
             t = dense_t(phi[rows_r], phi[rows_d], n_data / len(reference))
             worst = max(worst, abs(t - null.t[toy, i]) / float(null.t[:, i].std()))
     dense = (time.perf_counter() - start) / baseline_toys

@@ -154,10 +154,12 @@ class Fitted:
     def fit(self, k: int, z: Floats, mode: str) -> tuple[Fit, Floats]:
         """Return the fit of one data set of standardised events at map k and f (n,) at these events.
 
-        Raises ConvergenceError if the fit fails.
+        The linear statistic is no fit: f is that of the converged one where weights allow it. Raises ConvergenceError
+        if the fit fails.
         """
-        batch, form = self.data_batch(k, z, mode)
-        fit = fit_batch(batch, Shared(form.factor), form, mode, polish=True)
+        fitted_mode = "converged" if mode == "linear" and bool((self.weights >= 0).all()) else mode
+        batch, form = self.data_batch(k, z, fitted_mode)
+        fit = fit_batch(batch, Shared(form.factor), form, fitted_mode, polish=True)
         require_convergence(fit, f"the data at width {self.settings.widths[k]:.4g}")
         f: Floats = batch.phi.project(fit.b)[0, len(self.z) :].double().cpu().numpy()
-        return fit, f
+        return (replace(fit, t=fit.linear) if mode == "linear" else fit), f

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
-from torch import Tensor
 
 from unseen.errors import ConfigError, CorruptFileError, NegativeWeightError, NotFittedError, OverlapError
 from unseen.search import archive
@@ -22,6 +20,7 @@ from unseen.search.fitted import Fitted, split_reference
 from unseen.search.normalisation import Normalisation
 from unseen.search.null import CALIBRATIONS, MIN_TOYS, Null
 from unseen.search.parallel import blockwise
+from unseen.search.ratio import Ratio
 from unseen.search.result import SearchResult, Statistic
 from unseen.search.scale import Widths, parse_widths
 from unseen.search.scorer import Scorer
@@ -39,7 +38,7 @@ from unseen.search.validate import (
     check_positive,
     row_keys,
 )
-from unseen.search.where import Region, coefficient_covariance, f_error, find_region
+from unseen.search.where import Region
 
 __all__ = ["KernelTest"]
 
@@ -99,9 +98,7 @@ class KernelTest:
         self._fitted: Fitted | None = None
         self._null: Null | None = None
         self._pool_keys: Keys | None = None
-        self._last: Statistic | None = None
-        self._best = 0
-        self._covariances: dict[int, Tensor] = {}
+        self._ratio: Ratio | None = None
 
     @blockwise()
     def fit(
@@ -138,7 +135,7 @@ class KernelTest:
             from_reference=split.from_reference,
             **self._fit_options(),
         )
-        self._null, self._pool_keys, self._last = None, None, None
+        self._null, self._pool_keys, self._ratio = None, None, None
         return self
 
     @blockwise()
@@ -241,7 +238,7 @@ class KernelTest:
         observed = self.statistic(x, mode=null.mode)
         p = null.p_value(observed.t)
         log_p = null.log_p_per_width(observed.t)
-        self._last, self._best, self._covariances = observed, int(np.argmin(log_p)), {}
+        self._ratio = Ratio(fitted, observed, int(np.argmin(log_p)))
         checks = settings_checks(fitted.settings, fitted.from_reference, self.n_centers)
         checks |= observed_checks(fitted.settings, fitted.z, fitted.settings.scale(x), fitted.expected, null)
         checks |= repeat_checks(fitted.keys, self._pool_keys)
@@ -262,7 +259,7 @@ class KernelTest:
             t=tuple(float(v) for v in observed.t),
             widths=observed.widths,
             p_per_width=tuple(float(v) for v in np.exp(log_p)),
-            best_width=self._best,
+            best_width=self._ratio.best,
             converged=observed.converged,
             n_reference=len(fitted.z),
             n_data=observed.n_data,
@@ -277,11 +274,7 @@ class KernelTest:
 
         With normalisation="free" f is the ratio of shapes: its integral over the reference matches unity.
         """
-        k, last = self._scored(width)
-        fitted = self._need_fit()
-        b = fitted.tensor(last.coefficients[k][None])
-        f: Floats = fitted.features(k, fitted.standardise("x", x)).project(b)[0].double().cpu().numpy()
-        return f
+        return self._need_ratio().score(x, width)
 
     @blockwise()
     def score_error(self, x: ArrayLike, width: int | None = None) -> Floats:
@@ -290,51 +283,38 @@ class KernelTest:
         It comes from the Hessian at the minimum and the spread of the gradient; the pull of the penalty towards f = 0
         is not in it.
         """
-        k, last = self._scored(width)
-        fitted = self._need_fit()
-        if k not in self._covariances:
-            batch, _ = fitted.data_batch(k, last.z, last.mode)
-            b = torch.from_numpy(last.coefficients[k][None]).to(fitted.compute.device)
-            self._covariances[k] = coefficient_covariance(batch, b)
-        return f_error(fitted.features(k, fitted.standardise("x", x)), self._covariances[k])
+        return self._need_ratio().error(x, width)
 
     @blockwise()
     def region(self, width: int | None = None) -> Region:
         """Return the region that drives the t of the last search: where f is large and counts differ most."""
-        k, last = self._scored(width)
-        fitted = self._need_fit()
-        f_reference = fitted.reference_features(k)[0].project(fitted.tensor(last.coefficients[k][None]))[0]
-        data = last.z * fitted.settings.scale.std + fitted.settings.scale.mean
-        return find_region(f_reference.double().cpu().numpy(), fitted.weights, last.f[k], data)
+        return self._need_ratio().region(width)
 
     def scorer(self, width: int | None = None) -> Scorer:
         """Return f of the last search as a small object of its own, to be saved and used without the test."""
-        k, last = self._scored(width)
-        fitted = self._need_fit()
-        m, b, free = fitted.settings.maps[k], last.coefficients[k], fitted.normalisation.intercept
-        a = m.projection.numpy() @ (b[:-1] if free else b)
-        return Scorer(fitted.settings.scale, m.columns, m.centers.numpy(), m.sigma, a, float(b[-1]) if free else 0.0)
+        return self._need_ratio().scorer(width)
 
-    def _scored(self, width: int | None) -> tuple[int, Statistic]:
-        """Return the index of a width and the last search's fit."""
-        fitted = self._need_fit()
-        if self._last is None:
+    def _need_ratio(self) -> Ratio:
+        self._need_fit()
+        if self._ratio is None:
             raise NotFittedError("there is no fitted f; call search(data) first")
-        k = self._best if width is None else int(width)
-        if not 0 <= k < len(fitted.settings.widths):
-            raise ConfigError(f"width is {width}; the test has widths 0 to {len(fitted.settings.widths) - 1}")
-        return k, self._last
+        return self._ratio
 
     def save(self, path: str | Path) -> None:
         """Write the whole test (settings, reference, null, last fit) as one .npz without pickled objects."""
         fitted = self._need_fit()
         arrays, header = archive.pack_fitted(fitted)
         null_arrays, null = archive.pack_null(self._null)
-        last_arrays, last = archive.pack_last(self._last)
+        last_arrays, last = archive.pack_last(None if self._ratio is None else self._ratio.statistic)
         arrays |= null_arrays | last_arrays
         if self._pool_keys is not None:
             arrays["pool_keys"] = self._pool_keys
-        header |= {"options": self.options, "null": null, "last": last, "best": self._best}
+        header |= {
+            "options": self.options,
+            "null": null,
+            "last": last,
+            "best": None if self._ratio is None else self._ratio.best,
+        }
         archive.write(Path(path), arrays, header)
 
     @classmethod
@@ -345,8 +325,9 @@ class KernelTest:
             test = cls(**header["options"])
             test._fitted = fitted = archive.unpack_fitted(arrays, header, **test._fit_options())
             test._null = archive.unpack_null(arrays, header["null"])
-            test._last = archive.unpack_last(arrays, header["last"], fitted.settings.widths)
-            test._pool_keys, test._best = arrays.get("pool_keys"), header["best"]
+            last = archive.unpack_last(arrays, header["last"], fitted.settings.widths)
+            test._ratio = None if last is None else Ratio(fitted, last, header["best"])
+            test._pool_keys = arrays.get("pool_keys")
         except (KeyError, TypeError, ValueError) as error:
             raise CorruptFileError(f"{path} is not a saved test: {error!r}") from error
         return test

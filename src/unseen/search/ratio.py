@@ -1,0 +1,63 @@
+"""The learned log density ratio of a search, with everything that locates an excess (spec section 6)."""
+
+from __future__ import annotations
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from unseen.errors import ConfigError
+from unseen.search.fitted import Fitted
+from unseen.search.result import Statistic
+from unseen.search.scorer import Scorer
+from unseen.search.validate import Floats
+from unseen.search.where import Region, coefficient_covariance, f_error, find_region
+
+__all__ = ["Ratio"]
+
+
+class Ratio:
+    """f of one data set at every width; `best` is the width (an index) that is meant when none is given."""
+
+    def __init__(self, fitted: Fitted, statistic: Statistic, best: int) -> None:
+        self.fitted, self.statistic, self.best = fitted, statistic, best
+        self._covariances: dict[int, Tensor] = {}
+
+    def score(self, x: ArrayLike, width: int | None) -> Floats:
+        """Return f (n,) of events x (n, d)."""
+        k = self._index(width)
+        phi = self.fitted.features(k, self.fitted.standardise("x", x))
+        f: Floats = phi.project(self._coefficients(k))[0].double().cpu().numpy()
+        return f
+
+    def error(self, x: ArrayLike, width: int | None) -> Floats:
+        """Return the standard deviation of f (n,) at events x (n, d)."""
+        k = self._index(width)
+        if k not in self._covariances:
+            batch, _ = self.fitted.data_batch(k, self.statistic.z, self.statistic.mode)
+            self._covariances[k] = coefficient_covariance(batch, self._coefficients(k).double())
+        return f_error(self.fitted.features(k, self.fitted.standardise("x", x)), self._covariances[k])
+
+    def region(self, width: int | None) -> Region:
+        """Return the region that drives t."""
+        k, scale = self._index(width), self.fitted.settings.scale
+        f_reference = self.fitted.reference_features(k)[0].project(self._coefficients(k))[0].double().cpu().numpy()
+        data = self.statistic.z * scale.std + scale.mean
+        return find_region(f_reference, self.fitted.weights, self.statistic.f[k], data)
+
+    def scorer(self, width: int | None) -> Scorer:
+        """Return f without the test."""
+        k = self._index(width)
+        m, b = self.fitted.settings.maps[k], self.statistic.coefficients[k]
+        intercept = float(b[-1]) if self.fitted.normalisation.intercept else 0.0
+        a = m.projection.numpy() @ b[: m.rank]
+        return Scorer(self.fitted.settings.scale, m.columns, m.centers.numpy(), m.sigma, a, intercept)
+
+    def _coefficients(self, k: int) -> Tensor:
+        return torch.from_numpy(self.statistic.coefficients[k][None]).to(self.fitted.compute.device)
+
+    def _index(self, width: int | None) -> int:
+        k, n = self.best if width is None else int(width), len(self.fitted.settings.widths)
+        if not 0 <= k < n:
+            raise ConfigError(f"width is {width}; the test has widths 0 to {n - 1}")
+        return k
