@@ -50,7 +50,7 @@ def test_the_rank_grows_as_penalty_and_tolerance_fall(monkeypatch: pytest.Monkey
     for options in (by_penalty, by_tolerance):
         assert ranks(options) == sorted(ranks(options))
         assert ranks(options)[0] < ranks(options)[-1] <= full.rank
-    monkeypatch.setattr(rank, "_largest_share", lambda rotated, *_: torch.zeros(rotated.rank))
+    monkeypatch.setattr(rank, "_of_single_events", lambda rotated, *_: (torch.zeros(rotated.rank),) * 2)
     for options in (by_penalty, by_tolerance):  # the spread of the null by itself
         assert (np.diff(ranks(options)) > 0).all()
 
@@ -92,7 +92,7 @@ def test_events_in_a_sparse_tail_keep_what_they_add_to_t(
     share = kept()
     assert share.min() > 1 - 2.5 * tolerance  # 2 for the directions, the rest for thinned centres
     assert share.max() < 1 + 0.5 * tolerance
-    monkeypatch.setattr(rank, "_largest_share", lambda rotated, *_: torch.zeros(rotated.rank))
+    monkeypatch.setattr(rank, "_of_single_events", lambda rotated, *_: (torch.zeros(rotated.rank),) * 2)
     assert kept()[:8].min() < 1 - 2.5 * tolerance  # by the spread of the null alone they would be lost
 
 

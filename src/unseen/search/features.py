@@ -178,8 +178,18 @@ class Features:
         return torch.cat([b @ phi.T for _, phi in self], dim=1)
 
     def second_moment(self, weights: Tensor) -> Tensor:
-        """Return sum_i w_i phi_i phi_i', float64 (r, r), for weights (n,); the products have the stored precision."""
-        return self.accumulate(lambda rows, phi: phi.T @ (phi * weights[rows, None]))
+        """Return sum_i w_i phi_i phi_i', float64 (r, r), for weights (n,).
+
+        The products have the stored precision, but with an intercept float64: wide kernels hardly differ from it, and
+        nothing penalises it.
+        """
+        dtype = torch.float64 if self.intercept else self.compute.dtype
+
+        def term(rows: slice, phi: Tensor) -> Tensor:
+            exact = phi.to(dtype)
+            return exact.T @ (exact * weights[rows, None].to(dtype))
+
+        return self.accumulate(term)
 
     def total(self, weights: Tensor) -> Tensor:
         """Return sum_i w_i phi_i, float64 (T, r), for weights (T, n)."""

@@ -5,7 +5,8 @@ H_k = N c_k / 2 + n lambda and A_k = (1 / H_k + n lambda / H_k^2) / 2. A directi
 the mean of the null and about sqrt(2) x_k to its spread; a signal concentrated at x gets the share A_k phi_k(x)^2 of
 its t from it. Directions are dropped, weakest first, while
 
-* together they move t by less than `tolerance` of the null's spread, and
+* together they move t by less than `tolerance` of the null's spread, three standard deviations of their own part
+  included (Gaussian, and with the fourth cumulant of single events), and
 * no event of the sample, wherever it lies, would lose more than twice `tolerance` of what it can add to t.
 
 The second condition is what eigenvalues of C alone miss: where the reference is rare C is small and signals are
@@ -26,6 +27,7 @@ from unseen.search.validate import Floats
 __all__ = ["choose_rank"]
 
 SAMPLE = 5000  # events that choose the basis, and as many others that judge it
+SIGMAS = 3.0
 THINNING = 4000  # events that judge whether fewer centres do
 
 
@@ -48,8 +50,10 @@ def choose_rank(
     a = 0.5 / h + 0.5 * n_lambda / h**2
     x = energy * (1.0 + expected / len(z)) * a
     spread = float((2.0 * x.square().sum()).sqrt())
-    harmless = torch.cumsum(x, 0) <= tolerance * spread
-    harmless &= _largest_share(rotated, z[rows], a) <= 2.0 * tolerance
+    largest_share, squared = _of_single_events(rotated, z[rows], a)
+    scatter = (2.0 * torch.cumsum(x.square(), 0) + expected * squared).sqrt()
+    harmless = torch.cumsum(x, 0) + SIGMAS * scatter <= tolerance * spread
+    harmless &= largest_share <= 2.0 * tolerance
     dropped = int(harmless.long().cumprod(0).sum())
     identity = torch.eye(rotated.rank, dtype=torch.float64)
     kept = rotated.rotate(identity[:, dropped:].flip(1))
@@ -68,11 +72,19 @@ def _moment(feature_map: FeatureMap, z: Floats, weights: Floats, expected: float
     return _features(feature_map, z).second_moment(torch.from_numpy(weights * (expected / weights.sum())))
 
 
-def _largest_share(rotated: FeatureMap, z: Floats, a: Tensor) -> Tensor:
-    """Return, for the weakest 1, 2, ... directions, the largest share of any event's sum_k A_k phi_k^2 (r,)."""
+def _of_single_events(rotated: FeatureMap, z: Floats, a: Tensor) -> tuple[Tensor, Tensor]:
+    """Return two things (r,) about sum_k A_k phi_k^2 over the weakest 1, 2, ... directions.
 
-    def term(_: slice, phi: Tensor) -> Tensor:
-        share = torch.cumsum(phi.square().mul_(a), 1)
-        return (share / share[:, -1:].clamp(min=torch.finfo(share.dtype).tiny)).amax(0)
+    The largest share that it has of any event's sum over all directions, and the mean of its square over events.
+    """
 
-    return _features(rotated, z).accumulate(term, torch.maximum)
+    def largest(_: slice, phi: Tensor) -> Tensor:
+        part = torch.cumsum(phi.square().mul_(a), 1)
+        share = part / part[:, -1:].clamp(min=torch.finfo(part.dtype).tiny)
+        return torch.stack([share.amax(0), part.square().sum(0)])
+
+    def combine(first: Tensor, second: Tensor) -> Tensor:
+        return torch.stack([torch.maximum(first[0], second[0]), first[1] + second[1]])
+
+    shares, squares = _features(rotated, z).accumulate(largest, combine)
+    return shares, squares / len(z)
