@@ -27,6 +27,7 @@ __all__ = ["DEFAULT_TOYS", "Request", "calibrated", "choose_method"]
 Tick = Callable[[int], None]
 DEFAULT_TOYS = {"toys": 300, "permutation": 300, "linear": 20_000, "asymptotic": 100_000}
 EVENTS = 100_000  # simulated events that the moments of an analytic null are measured on
+EVENTS_BESIDE = 30_000  # and where it only stands beside a calibration with toys
 CHECK_TOYS = 5000  # linear toys that the analytic null is compared with
 CHECK_SEED = 1_000_003  # added to the seed: the check's toys are not those of another calibration
 
@@ -94,9 +95,10 @@ def _from_toys(simulation: Simulation, request: Request, method: str) -> Null:
     t = np.empty((plan.n_toys, simulation.n_maps))
     linear, nulls = np.empty_like(t), []
     tick = _Counter(request.progress, t.size)
+    n_events = EVENTS if request.mode == "linear" else EVENTS_BESIDE
     for k in range(simulation.n_maps):
         t[:, k], linear[:, k] = refit_toys(simulation, plan, k, request.mode, tick)
-        nulls.append(analytic_nulls(simulation, k, request.n_data)[0])
+        nulls.append(analytic_nulls(simulation, k, request.n_data, n_events)[0])
     check = check_analytic(tuple(nulls), linear)
     return _null(simulation, request, method, t, check, analytic=tuple(nulls))
 
@@ -109,7 +111,7 @@ def _asymptotic(simulation: Simulation, request: Request) -> Null:
     tick = _Counter(request.progress, linear.size)
     nulls, first, second = [], [], []
     for k in range(simulation.n_maps):
-        whole, *halves = analytic_nulls(simulation, k, request.n_data, parts=2)
+        whole, *halves = analytic_nulls(simulation, k, request.n_data, EVENTS, parts=2)
         nulls.append(whole)
         first.append(halves[0])
         second.append(halves[1])
@@ -156,16 +158,18 @@ def refit_toys(simulation: Simulation, plan: ToyPlan, k: int, mode: str, tick: T
     return toy_statistics(plan, union, weights, form, recipe, tick)
 
 
-def analytic_nulls(simulation: Simulation, k: int, n_data: int | None, parts: int = 1) -> tuple[AnalyticNull, ...]:
+def analytic_nulls(
+    simulation: Simulation, k: int, n_data: int | None, n_events: int, parts: int = 1
+) -> tuple[AnalyticNull, ...]:
     """Return the analytic null of the linear statistic at map k, and those from `parts` parts of the simulation.
 
-    At most EVENTS events are used, spread over the union: with more the moments are no better known than they need be.
+    At most `n_events` events are used, spread over the union: their noise adds about rank / n_events to t's variance.
     """
     phi, form = simulation.union(k)
     source = simulation.source
     rows = np.flatnonzero(source)
-    if len(rows) > EVENTS:
-        rows = rows[np.linspace(0, len(rows) - 1, EVENTS).astype(np.int64)]
+    if len(rows) > n_events:
+        rows = rows[np.linspace(0, len(rows) - 1, n_events).astype(np.int64)]
     if len(rows) < len(source):
         phi, source = phi.take(rows), source[rows]
     part = np.arange(len(source)) % parts

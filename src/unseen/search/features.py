@@ -24,7 +24,8 @@ from unseen.search.validate import Floats
 
 __all__ = ["FeatureMap", "Features", "gaussian_kernel", "make_map"]
 
-ROWS_PER_BLOCK = 2048
+ROWS_PER_BLOCK = 2048  # a block of features and of fits shares a core's cache
+ROWS_ON_GPU = 65_536  # fewer and larger operations
 
 
 def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
@@ -91,7 +92,8 @@ class Features:
         self.map = feature_map.to(compute.device)
         self.compute = compute
         self.intercept = intercept
-        self.z = [torch.from_numpy(part) for part in _split(np.ascontiguousarray(z))]
+        rows = ROWS_PER_BLOCK if compute.device.type == "cpu" else ROWS_ON_GPU
+        self.z = [torch.from_numpy(part) for part in _split(np.ascontiguousarray(z), rows)]
         self.blocks: list[Tensor | None] = [None] * len(self.z)
         self._hold_what_fits()
 
@@ -219,5 +221,5 @@ class Features:
         return copy
 
 
-def _split(z: Floats) -> list[Floats]:
-    return [z[start : start + ROWS_PER_BLOCK] for start in range(0, len(z), ROWS_PER_BLOCK)]
+def _split(z: Floats, rows: int) -> list[Floats]:
+    return [z[start : start + rows] for start in range(0, len(z), rows)]

@@ -100,6 +100,8 @@ def count(code: Tensor, weights: Tensor) -> Sums:
 
 def gradient(batch: Batch, b: Tensor | None) -> Tensor:
     """Return the gradient of n L at b, float64 (T, r); None stands for b = 0."""
+    if b is None and batch.weight is not None and bool((batch.scale == batch.scale[0]).all()):
+        return _gradient_at_zero(batch, batch.weight * float(batch.scale[0]))
     small = None if b is None else b.to(batch.weights.dtype)
 
     def term(rows: slice, phi: Tensor) -> Tensor:
@@ -107,6 +109,19 @@ def gradient(batch: Batch, b: Tensor | None) -> Tensor:
 
     start = batch.ridge * ((0.0 if b is None else b) - batch.center)
     return start.add_(batch.phi.accumulate(term))
+
+
+def _gradient_at_zero(batch: Batch, weight: float) -> Tensor:
+    """Return the gradient at b = 0 where all reference events of all fits have one weight.
+
+    A code turns into its weight over the reference's, 1 or -1 / weight, by one leaky ramp.
+    """
+
+    def term(rows: slice, phi: Tensor) -> Tensor:
+        code = batch.code[:, rows].to(phi.dtype)
+        return torch.nn.functional.leaky_relu_(code, 1.0 / weight) @ phi
+
+    return batch.phi.accumulate(term).mul_(0.5 * weight).sub_(batch.ridge * batch.center)
 
 
 def _parts(batch: Batch, rows: slice) -> tuple[Tensor, Tensor]:

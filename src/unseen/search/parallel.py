@@ -29,13 +29,15 @@ def blockwise() -> Iterator[None]:
     if _threads.get() is not None:
         yield
         return
-    before = torch.get_num_threads()
+    before, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     token = _threads.set(before)
     torch.set_num_threads(1)
+    torch.set_float32_matmul_precision("highest")  # products with 10-bit mantissas would spoil t and convergence
     try:
         yield
     finally:
         torch.set_num_threads(before)
+        torch.set_float32_matmul_precision(precision)
         _threads.reset(token)
 
 

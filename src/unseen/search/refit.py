@@ -12,6 +12,7 @@ from torch import Tensor
 from unseen.search.features import Features
 from unseen.search.loss import Sums, make_batch
 from unseen.search.normalisation import Normalisation
+from unseen.search.parallel import run_parts
 from unseen.search.precondition import DataWhitener, Preconditioner, Shared
 from unseen.search.statistic import LinearForm, fit_batch, require_convergence, shared_factor
 from unseen.search.toys import Index, ToyPlan
@@ -73,8 +74,12 @@ def toy_statistics(
 def draw_codes(plan: ToyPlan, toys: range) -> Tensor:
     """Return the codes int8 (T, m) of `toys`."""
     codes = np.empty((len(toys), plan.n_reference + plan.n_pool), dtype=np.int8)
-    for row, toy in zip(codes, toys, strict=True):
-        row[:] = plan.draw(toy)
+
+    def draw(part: range) -> None:
+        for i in part:
+            codes[i] = plan.draw(toys[i])
+
+    run_parts(draw, len(toys))
     return torch.from_numpy(codes)
 
 
