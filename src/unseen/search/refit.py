@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +16,14 @@ from unseen.search.normalisation import Normalisation
 from unseen.search.parallel import run_parts
 from unseen.search.precondition import DataWhitener, Preconditioner, Shared
 from unseen.search.statistic import LinearForm, fit_batch, require_convergence, shared_factor
-from unseen.search.toys import Index, ToyPlan
+from unseen.search.toys import Codes, Index, ToyPlan
 from unseen.search.validate import Floats
 
-__all__ = ["Recipe", "draw_codes", "toy_statistics"]
+__all__ = ["Recipe", "toy_statistics"]
 
 TOYS_PER_BATCH = 128
 LARGEST_BATCH = 2**28  # events times toys: one byte each
+WORTH_THREADS = 1_000_000  # events: below, numpy's many small calls only wait for each other
 WORTH_COPYING = 0.7  # of the union: copying the used rows pays below this
 DENSE = 0.05  # toys that use less of the union than this are fitted one by one on their own events
 
@@ -47,8 +49,7 @@ def toy_statistics(
     device, played = union.compute.device, weights if plan.reference == "redrawn" else weights[: plan.n_reference]
     equal = bool(played.min() == played.max())
     whitener = _whitener(plan, union, recipe) if recipe.mode != "linear" else None
-    for toys in _batches(plan, len(union)):
-        code = draw_codes(plan, toys)
+    for toys, code in _drawn(plan, list(_batches(plan, len(union))), len(union)):
         start: Preconditioner = Shared(form.factor) if whitener is None else whitener(code.to(device))
         rows = _rows_used(plan, code)
         phi, w = (union, weights) if rows is None else (union.take(rows), weights[torch.from_numpy(rows)])
@@ -71,16 +72,37 @@ def toy_statistics(
     return t, linear
 
 
-def draw_codes(plan: ToyPlan, toys: range) -> Tensor:
-    """Return the codes int8 (T, m) of `toys`."""
-    codes = np.empty((len(toys), plan.n_reference + plan.n_pool), dtype=np.int8)
+def _drawn(plan: ToyPlan, batches: list[range], n_union: int) -> Iterator[tuple[range, Tensor]]:
+    """Yield batches of toys with their codes int8 (T, m), valid until the next one is asked for.
+
+    Small unions: the next batch is drawn while this one is fitted. Large ones: all threads draw, and fit, in turn; a
+    second batch would cost as much memory as the first. Buffers are used again, since fresh memory is slow.
+    """
+    shape = (len(batches[0]), n_union)
+    if n_union >= WORTH_THREADS:
+        codes = np.empty(shape, dtype=np.int8)
+        for toys in batches:
+            yield toys, _draw(plan, toys, codes)
+        return
+    buffers = np.empty(shape, dtype=np.int8), np.empty(shape, dtype=np.int8)
+    with ThreadPoolExecutor(1, thread_name_prefix="unseen-toys") as ahead:
+        pending = ahead.submit(_draw, plan, batches[0], buffers[0])
+        for i, toys in enumerate(batches):
+            code = pending.result()
+            if i + 1 < len(batches):
+                pending = ahead.submit(_draw, plan, batches[i + 1], buffers[(i + 1) % 2])
+            yield toys, code
+
+
+def _draw(plan: ToyPlan, toys: range, codes: Codes) -> Tensor:
+    """Write the codes of `toys` to the first rows of `codes` and return them, (T, m)."""
 
     def draw(part: range) -> None:
         for i in part:
             codes[i] = plan.draw(toys[i])
 
-    run_parts(draw, len(toys))
-    return torch.from_numpy(codes)
+    run_parts(draw, len(toys))  # a thread that draws ahead has no other threads to use
+    return torch.from_numpy(codes[: len(toys)])
 
 
 def _whitener(plan: ToyPlan, union: Features, recipe: Recipe) -> DataWhitener | None:

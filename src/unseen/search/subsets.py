@@ -32,18 +32,21 @@ def random_parts(rng: np.random.Generator, n: int, first: int, second: int) -> C
         rows = rng.permutation(n)
         shuffled[rows[:first]], shuffled[rows[first : first + second]] = -1, 1
         return shuffled
-    u = np.frombuffer(rng.bytes(n), dtype=np.uint8)
+    u = rng.bit_generator.random_raw(-(-n // 8)).view(np.uint8)[:n]
     low = _threshold(first, n)
-    high = low + _threshold(second, n)
-    code: Codes = (u < high).view(np.int8) - 2 * (u < low).view(np.int8)  # two thresholds: -1, +1, 0
-    sizes = {-1: first, 1: second}
-    for value, size in sizes.items():
-        excess = int(np.count_nonzero(code == value)) - size
-        if excess > 0:
+    in_first, in_either = u < low, u < low + _threshold(second, n)
+    code: Codes = in_either.view(np.int8) - 2 * in_first.view(np.int8)  # -1, +1 or 0
+    n_first, n_either = int(np.count_nonzero(in_first)), int(np.count_nonzero(in_either))
+    excess = {-1: n_first - first, 1: n_either - n_first - second}
+    for value, size in excess.items():
+        if size > 0:
             places = np.flatnonzero(code == value)
-            code[rng.choice(places, excess, replace=False, shuffle=False)] = 0
-    for value, size in sizes.items():
-        _join(rng, code, value, size - int(np.count_nonzero(code == value)))
+            code[rng.choice(places, size, replace=False, shuffle=False)] = 0
+    free = n - n_either + sum(max(size, 0) for size in excess.values())
+    for value, size in excess.items():
+        if size < 0:
+            _join(rng, code, value, -size, free)
+            free += size
     return code
 
 
@@ -52,15 +55,14 @@ def _threshold(size: int, n: int) -> int:
     return int(BYTE * max(size - SIGMAS * np.sqrt(size), 0.0) / n)
 
 
-def _join(rng: np.random.Generator, code: Codes, value: int, missing: int) -> None:
-    """Set `missing` random places from 0 to `value`."""
-    free = int(np.count_nonzero(code == 0))
+def _join(rng: np.random.Generator, code: Codes, value: int, missing: int, free: int) -> None:
+    """Set `missing` random ones of the `free` places that are 0 to `value`."""
     if DENSE * missing > free:
-        places = np.flatnonzero(code == 0)
-        code[rng.choice(places, missing, replace=False, shuffle=False)] = value
+        code[rng.choice(np.flatnonzero(code == 0), missing, replace=False, shuffle=False)] = value
         return
-    size = int(np.count_nonzero(code == value)) + missing
-    while missing > 0:  # never more places than are missing: repeated candidates only make the next round larger
-        guesses = rng.integers(len(code), size=int(1.1 * missing * len(code) / free) + 8)
-        code[guesses[code[guesses] == 0][:missing]] = value
-        missing = size - int(np.count_nonzero(code == value))
+    guesses = rng.integers(len(code), size=int(1.2 * missing * len(code) / free) + 40)
+    guesses = guesses[code[guesses] == 0]
+    distinct = np.sort(np.unique(guesses, return_index=True)[1])[:missing]  # in the order in which they were drawn
+    code[guesses[distinct]] = value
+    if len(distinct) < missing:
+        _join(rng, code, value, missing - len(distinct), free - len(distinct))

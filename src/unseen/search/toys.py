@@ -28,7 +28,7 @@ from unseen.errors import ConfigError, NotEnoughEventsError
 from unseen.search.subsets import random_parts, random_subset
 from unseen.search.validate import Floats
 
-__all__ = ["REFERENCES", "ToyPlan", "plan_toys"]
+__all__ = ["REFERENCES", "Codes", "Index", "ToyPlan", "plan_toys"]
 
 REFERENCES = ("redrawn", "fixed")
 MARGIN_SIGMA = 5.0  # the pool must hold N plus this many standard deviations
