@@ -94,7 +94,7 @@ def test_events_in_a_sparse_tail_keep_what_they_add_to_t(
     assert share.max() < 1 + 0.5 * tolerance
     monkeypatch.setattr(rank, "_of_single_events", lambda rotated, *_: (torch.zeros(rotated.rank),) * 2)
     monkeypatch.setattr(rank, "SIGMAS", 0.0)
-    assert kept()[:8].min() < 1 - 2.5 * tolerance  # by the mean shift against the spread of the null alone they would be lost
+    assert kept()[:8].min() < 1 - 2.5 * tolerance  # by the mean shift of the null alone they would be lost
 
 
 def test_a_handful_of_events_is_enough_to_choose() -> None:

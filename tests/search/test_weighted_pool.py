@@ -95,7 +95,7 @@ def test_p_is_uniform_for_weighted_reference_and_pool(reference: str) -> None:
     rng, ranks = np.random.default_rng(4), []
     for seed in range(60):
         (x, w), (pool, pool_w) = weighted(rng, 400, 0.5), weighted(rng, 3000, 0.5)
-        test = KernelTest((0.3, 1.0), 20, penalty=1e-4).fit(x, w, expected=N)
+        test = KernelTest(0.5, 15, penalty=1e-4).fit(x, w, expected=N)
         null = test.calibrate(pool, "toys", n_toys=19, seed=seed, weights=pool_w, reference=reference)
         assert null.reference == reference
         data = rng.normal(0.5, 1.0, (max(1, rng.poisson(N)), 1))
