@@ -40,6 +40,7 @@ SIGMA = 0.3
 PENALTY = 1e-10
 KNOWN = Normalisation.parse("known")
 COMPUTE = Compute(2.0**31, torch.float64)  # a penalty of 1e-10 asks for directions that float32 cannot hold
+TOYS_PER_BATCH = 32
 PUBLISHED_NULL_MEAN = 9.6
 STATISTICS = ("one_step", "converged")
 
@@ -133,25 +134,33 @@ class Study:
 
     def statistics(self, n_toys: int, stream: int, signal: Signal | None) -> dict[str, Floats]:
         """Return t (n_toys,) of every statistic; reference, background and signal are redrawn for every toy."""
-        out: dict[str, list[float]] = {mode: [] for mode in self.modes}
-        for toy in range(n_toys):
-            rng = np.random.default_rng([self.seed, stream, toy])
-            code = random_parts(rng, N_UNION, int(rng.poisson(EXPECTED)), N_REFERENCE)
-            rows = np.flatnonzero(code)
-            phi, code = self.union.take(rows), code[rows]
-            if signal is not None:
-                events = signal.sample(rng, max(1, rng.poisson(signal.events)))
-                phi = phi.join(self._features(events))
-                code = np.append(code, np.full(len(events), -1, dtype=np.int8))
-            weights = torch.ones(len(code), dtype=torch.float64)
-            expected = torch.tensor([EXPECTED], dtype=torch.float64)
+        out: dict[str, list[Floats]] = {mode: [] for mode in self.modes}
+        for start in range(0, n_toys, TOYS_PER_BATCH):
+            phi, code = self._draw(range(start, min(start + TOYS_PER_BATCH, n_toys)), stream, signal)
+            weights = torch.ones(len(phi), dtype=torch.float64)
+            expected = torch.full((len(code),), float(EXPECTED), dtype=torch.float64)
             for mode in self.modes:
-                codes, quadratic = torch.from_numpy(code[None]), mode == "one_step"
-                batch = make_batch(phi, codes, weights, expected, KNOWN, PENALTY, quadratic=quadratic)
+                batch = make_batch(phi, code, weights, expected, KNOWN, PENALTY, quadratic=mode == "one_step")
                 fit = fit_batch(batch, Shared(self.form.factor), self.form, mode)
-                require_convergence(fit, f"toy {toy}")
-                out[mode].append(float(fit.t[0]))
-        return {mode: np.array(t) for mode, t in out.items()}
+                require_convergence(fit, "toys")
+                out[mode].append(fit.t.numpy())
+        return {mode: np.concatenate(t) for mode, t in out.items()}
+
+    def _draw(self, toys: range, stream: int, signal: Signal | None) -> tuple[Features, torch.Tensor]:
+        """Return the features of the union and of the signals of all `toys`, and what each event is in each toy."""
+        codes, signals = [], []
+        for toy in toys:
+            rng = np.random.default_rng([self.seed, stream, toy])
+            codes.append(random_parts(rng, N_UNION, int(rng.poisson(EXPECTED)), N_REFERENCE))
+            if signal is not None:
+                signals.append(signal.sample(rng, max(1, rng.poisson(signal.events))))
+        code = np.stack(codes)
+        if signal is None:
+            return self.union, torch.from_numpy(code)
+        owner = np.repeat(np.arange(len(toys)), [len(events) for events in signals])
+        of_signal = -(owner == np.arange(len(toys))[:, None]).astype(np.int8)
+        phi = self.union.join(self._features(np.concatenate(signals)))
+        return phi, torch.from_numpy(np.concatenate([code, of_signal], axis=1))
 
 
 def run(
