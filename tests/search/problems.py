@@ -128,15 +128,16 @@ def dense_one_step(test: KernelTest, data: Floats, width: int) -> float:
 def linear_form(test: KernelTest, width: int) -> Callable[[Floats], float]:
     """Return s -> s' A s, A = H0^-1 - H0^-1 (N C + constraint) H0^-1 / 4, for s (M,) of kernel values.
 
-    H0 = (N C + constraint) / 2 + n lambda K_MM belongs to the reference at hand, as it is.
+    H0 = (N C + constraint) / 2 + n lambda K_MM belongs to settings events, which play neither reference nor data.
     """
     fitted = test._fitted
     assert fitted is not None
     c, sigma = fitted.settings.centers, fitted.settings.widths[width]
     _, stiffness = yield_shift(test.normalisation, 1, 1.0)
-    ones = np.ones((len(fitted.z), int(stiffness is not None)))
-    k = np.hstack([kernel(fitted.z, c, sigma), ones])
-    curvature = k.T @ (fitted.weights[:, None] * k)
+    z, w = fitted.settings.curvature, fitted.settings.curvature_weights
+    ones = np.ones((len(z), int(stiffness is not None)))
+    k = np.hstack([kernel(z, c, sigma), ones])
+    curvature = k.T @ ((w * fitted.expected / w.sum())[:, None] * k)
     curvature[len(c) :, len(c) :] += stiffness or 0.0
     h0 = curvature / 2
     h0[: len(c), : len(c)] += (len(fitted.z) + fitted.expected) * test.penalty * kernel(c, c, sigma)

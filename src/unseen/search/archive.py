@@ -70,6 +70,7 @@ def pack_fitted(fitted: Fitted) -> tuple[Arrays, dict[str, Any]]:
     settings = fitted.settings
     arrays: Arrays = {name: getattr(fitted, name) for name in ("z", "weights", "keys", "settings_keys")}
     arrays |= {"mean": settings.scale.mean, "std": settings.scale.std, "centers": settings.centers}
+    arrays |= {"curvature": settings.curvature, "curvature_weights": settings.curvature_weights}
     for k, m in enumerate(settings.maps):
         arrays |= {f"map_centers_{k}": m.centers.numpy(), f"projection_{k}": m.projection.numpy()}
     return arrays, {
@@ -97,7 +98,7 @@ def unpack_fitted(arrays: Arrays, header: dict[str, Any], **options: Any) -> Fit
     scale = Scale(arrays["mean"], arrays["std"], header["constant"])
     parts: dict[str, Any] = {name: arrays[name] for name in ("z", "weights", "keys", "settings_keys")}
     return Fitted(
-        settings=Settings(scale, centers, maps, header["n_settings"]),
+        settings=Settings(scale, centers, maps, header["n_settings"], arrays["curvature"], arrays["curvature_weights"]),
         expected=header["expected"],
         from_reference=header["from_reference"],
         **parts,

@@ -152,10 +152,10 @@ def _null(
 def refit_toys(simulation: Simulation, plan: ToyPlan, k: int, mode: str, tick: Tick) -> tuple[Floats, Floats]:
     """Return t and the linear statistic of every toy (n_toys,) at map k."""
     fitted = simulation.fitted
-    union, form = simulation.union(k)
+    union, chord = simulation.union(k), fitted.reference_features(k)[1]
     recipe = Recipe(mode, fitted.normalisation, fitted.penalty)
     weights = torch.from_numpy(simulation.weights).to(fitted.compute.device)
-    return toy_statistics(plan, union, weights, form, recipe, tick)
+    return toy_statistics(plan, union, weights, chord, fitted.form(k), recipe, tick)
 
 
 def analytic_nulls(
@@ -165,7 +165,7 @@ def analytic_nulls(
 
     At most `n_events` events are used, spread over the union: their noise adds about rank / n_events to t's variance.
     """
-    phi, form = simulation.union(k)
+    phi, form = simulation.union(k), simulation.fitted.form(k)
     source = simulation.source
     rows = np.flatnonzero(source)
     if len(rows) > n_events:
@@ -211,7 +211,7 @@ def _reference_part(fitted: Fitted, k: int, central: Tensor, mu: Tensor) -> Tens
 def gaussian_draws(simulation: Simulation, n_data: int | None, n_draws: int, seed: int) -> Floats:
     """Return the linear statistics of all maps (n_draws, n_maps) for Gaussian s with their joint covariance."""
     fitted = simulation.fitted
-    forms = [fitted.reference_features(k)[1] for k in range(simulation.n_maps)]
+    forms = [fitted.form(k) for k in range(simulation.n_maps)]
     roots = [torch.linalg.cholesky(form.matrix()) for form in forms]
     maps, z = fitted.settings.maps, np.concatenate([fitted.z, simulation.pool])
     source = measure_jointly(maps, roots, z, simulation.source)

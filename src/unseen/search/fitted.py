@@ -80,7 +80,8 @@ class Fitted:
     normalisation: Normalisation
     penalty: float
     compute: Compute
-    _held: dict[int, tuple[Features, LinearForm]] = field(default_factory=dict, repr=False, compare=False)
+    _held: dict[int, tuple[Features, Tensor]] = field(default_factory=dict, repr=False, compare=False)
+    _forms: dict[int, LinearForm] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def uniform(self) -> bool:
@@ -110,37 +111,49 @@ class Fitted:
         """Return `values` in the stored precision, on the device."""
         return torch.from_numpy(values).to(self.compute.device, self.compute.dtype)
 
-    def reference_features(self, k: int) -> tuple[Features, LinearForm]:
-        """Return the reference's features at map k, and the linear form with its H0."""
+    def reference_features(self, k: int) -> tuple[Features, Tensor]:
+        """Return the reference's features at map k, and the factor of their H0, which guides the fits."""
         if k in self._held:
             return self._held[k]
         taken = sum(phi.held_bytes for phi, _ in self._held.values())
         phi = self.features(k, self.z, taken)
-        form = self.linear_form(phi.second_moment(self.tensor(self.weights)))
-        if taken + phi.held_bytes <= 0.5 * self.compute.budget:
-            self._held[k] = (phi, form)
-        return phi, form
-
-    def linear_form(self, moment: Tensor) -> LinearForm:
-        """Return the linear form for sum_R w phi phi' = `moment`; NegativeWeightError if H0 is not positive."""
-        n = len(self.z) + self.expected
+        moment = phi.second_moment(self.tensor(self.weights))
         try:
-            factor = shared_factor(moment, n, self.penalty, self.normalisation)
-        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # documented, not in the stubs
-            raise NegativeWeightError(
-                "negative weights leave the Hessian without a minimum; resample them with unseen.positive_weights or "
-                "raise the penalty"
-            ) from error
-        return LinearForm(factor, n * self.penalty, self.normalisation.intercept)
+            chord = shared_factor(moment, len(self.z) + self.expected, self.penalty, self.normalisation)
+        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # documented by torch, not in its type stubs
+            chord = self.form(k).factor  # negative weights: nothing is fitted to them
+        if taken + phi.held_bytes <= 0.5 * self.compute.budget:
+            self._held[k] = (phi, chord)
+        return phi, chord
 
-    def data_batch(self, k: int, z: Floats, mode: str) -> tuple[Batch, LinearForm]:
+    def form(self, k: int) -> LinearForm:
+        """Return the linear form at map k: H0 of the settings events, scaled to the expected number.
+
+        Raises NegativeWeightError if their weights leave H0 without a minimum.
+        """
+        if k not in self._forms:
+            weights = self.settings.curvature_weights
+            phi = self.features(k, self.settings.curvature)
+            moment = phi.second_moment(self.tensor(weights * (self.expected / weights.sum())))
+            n = len(self.z) + self.expected
+            try:
+                factor = shared_factor(moment, n, self.penalty, self.normalisation)
+            except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # as above
+                raise NegativeWeightError(
+                    "negative weights leave the Hessian without a minimum; resample them with unseen.positive_weights, "
+                    "raise the penalty, or pass settings events without weights"
+                ) from error
+            self._forms[k] = LinearForm(factor, n * self.penalty, self.normalisation.intercept)
+        return self._forms[k]
+
+    def data_batch(self, k: int, z: Floats, mode: str) -> Batch:
         """Return the loss of one data set of standardised events at map k."""
-        phi, form = self.reference_features(k)
+        phi, _ = self.reference_features(k)
         n = len(self.z)
         code = torch.full((1, n + len(z)), -1, dtype=torch.int8, device=self.compute.device)
         code[:, :n] = 1
         weights = torch.from_numpy(np.concatenate([self.weights, np.zeros(len(z))])).to(self.compute.device)
-        batch = make_batch(
+        return make_batch(
             phi.join(self.features(k, z, phi.held_bytes)),
             code,
             weights,
@@ -149,7 +162,6 @@ class Fitted:
             self.penalty,
             quadratic=mode == "one_step",
         )
-        return batch, form
 
     def fit(self, k: int, z: Floats, mode: str) -> tuple[Fit, Floats]:
         """Return the fit of one data set of standardised events at map k and f (n,) at these events.
@@ -158,8 +170,9 @@ class Fitted:
         if the fit fails.
         """
         fitted_mode = "converged" if mode == "linear" and bool((self.weights >= 0).all()) else mode
-        batch, form = self.data_batch(k, z, fitted_mode)
-        fit = fit_batch(batch, Shared(form.factor), form, fitted_mode, polish=True)
+        batch = self.data_batch(k, z, fitted_mode)
+        chord = self.reference_features(k)[1]
+        fit = fit_batch(batch, Shared(chord), self.form(k), fitted_mode, polish=True)
         require_convergence(fit, f"the data at width {self.settings.widths[k]:.4g}")
         f: Floats = batch.phi.project(fit.b)[0, len(self.z) :].double().cpu().numpy()
         return (replace(fit, t=fit.linear) if mode == "linear" else fit), f

@@ -43,6 +43,7 @@ from unseen.search.where import Region
 __all__ = ["KernelTest"]
 
 GIB = 2.0**30
+EVENTS_PER_CENTER = 5  # set apart for the linear statistic, whose Hessian comes from those that are no centres
 
 
 class KernelTest:
@@ -111,15 +112,17 @@ class KernelTest:
     ) -> KernelTest:
         """Freeze the settings and take `reference` (n, d) with `weights` (n,), rescaled to sum to `expected`.
 
-        `settings` (m, d) are simulated events set apart from everything else. Without them a random part of the
-        reference (n_centers events, at most a fifth of it) is removed for this; `expected`, by default the sum of all
-        weights, stays. Fewer settings events than n_centers means fewer centres.
+        `settings` (m, d) are simulated events set apart from everything else: centres, widths, scale and the linear
+        statistic's Hessian come from them. Without them a random part of the reference (n_centers events, five times
+        as many for the linear statistic, at most a fifth of it) is removed for this; `expected`, by default the sum of
+        all weights, stays. Fewer settings events than n_centers means fewer centres.
         """
         if ratio is not None:
             raise ConfigError("ratio (profiled nuisance parameters) is not supported by this version; pass None")
         rng = np.random.default_rng([self.seed])
         signed = self.mode == "linear"  # a quadratic form needs no positive weights, only a positive Hessian
-        split = split_reference(reference, weights, expected, settings, self.n_centers, rng, signed=signed)
+        n_apart = self.n_centers * (EVENTS_PER_CENTER if self.mode == "linear" else 1)
+        split = split_reference(reference, weights, expected, settings, n_apart, rng, signed=signed)
         apart, apart_w = split.settings, split.settings_weights
         frozen = freeze(apart, apart_w, self.widths, self.n_centers, self.standardise, self.embeddings, rng)
         z = frozen.scale(split.reference)

@@ -34,7 +34,7 @@ class Ratio:
         """Return the standard deviation of f (n,) at events x (n, d)."""
         k = self._index(width)
         if k not in self._covariances:
-            batch, _ = self.fitted.data_batch(k, self.statistic.z, self.statistic.mode)
+            batch = self.fitted.data_batch(k, self.statistic.z, self.statistic.mode)
             self._covariances[k] = coefficient_covariance(batch, self._coefficients(k).double())
         return f_error(self.fitted.features(k, self.fitted.standardise("x", x)), self._covariances[k])
 

@@ -38,7 +38,13 @@ class Recipe:
 
 
 def toy_statistics(
-    plan: ToyPlan, union: Features, weights: Tensor, form: LinearForm, recipe: Recipe, tick: Callable[[int], None]
+    plan: ToyPlan,
+    union: Features,
+    weights: Tensor,
+    chord: Tensor,
+    form: LinearForm,
+    recipe: Recipe,
+    tick: Callable[[int], None],
 ) -> tuple[Floats, Floats]:
     """Return t and the linear statistic of every toy, (n_toys,) each.
 
@@ -50,7 +56,7 @@ def toy_statistics(
     equal = bool(played.min() == played.max())
     whitener = _whitener(plan, union, recipe) if recipe.mode != "linear" else None
     for toys, code in _drawn(plan, list(_batches(plan, len(union))), len(union)):
-        start: Preconditioner = Shared(form.factor) if whitener is None else whitener(code.to(device))
+        start: Preconditioner = Shared(chord) if whitener is None else whitener(code.to(device))
         rows = _rows_used(plan, code)
         phi, w = (union, weights) if rows is None else (union.take(rows), weights[torch.from_numpy(rows)])
         own = code if rows is None else code[:, torch.from_numpy(rows)]

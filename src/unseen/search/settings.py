@@ -20,12 +20,19 @@ MIN_REFERENCE = 10
 
 @dataclass(frozen=True)
 class Settings:
-    """Scale, centres (M, d) in standardised units, and one kernel map for each width of each embedding."""
+    """Scale, centres (M, d) in standardised units, and one kernel map for each width of each embedding.
+
+    `curvature` (m, d) and its weights (m,) are the events behind the fixed Hessian of the linear statistic. They are
+    settings events, never the reference's: in toys the reference's events play data, and data that helped to fix their
+    own Hessian have too small a t.
+    """
 
     scale: Scale
     centers: Floats
     maps: tuple[FeatureMap, ...]
     n_settings: int
+    curvature: Floats
+    curvature_weights: Floats
 
     @property
     def widths(self) -> tuple[float, ...]:
@@ -78,5 +85,13 @@ def freeze(
     z = scale(events)
     columns = column_ranges(embeddings, events.shape[1])
     chosen = [(c, s) for c in columns for s in choose_widths(widths, z[:, c[0] : c[1]], rng)]
-    centers = z if len(z) <= n_centers else z[np.sort(rng.choice(len(z), n_centers, replace=False))]
-    return Settings(scale, centers, tuple(make_map(centers, s, c) for c, s in chosen), len(events))
+    central = np.ones(len(z), dtype=bool)
+    if len(z) > n_centers:
+        central[:] = False
+        central[rng.choice(len(z), n_centers, replace=False)] = True
+    maps = tuple(make_map(z[central], s, c) for c, s in chosen)
+    # Events that are no centres tell more of a narrow kernel's curvature, where there are enough of them.
+    others = (
+        ~central if np.count_nonzero(~central) >= n_centers and weights[~central].sum() > 0 else np.ones_like(central)
+    )
+    return Settings(scale, z[central], maps, len(events), z[others], weights[others])

@@ -9,7 +9,6 @@ import numpy as np
 from unseen.errors import ConfigError
 from unseen.search.features import Features
 from unseen.search.fitted import Fitted
-from unseen.search.statistic import LinearForm
 from unseen.search.toys import REFERENCES, ToyPlan, plan_toys
 from unseen.search.validate import Floats, check_name
 
@@ -31,19 +30,19 @@ class Simulation:
     source: Floats
     accept: Floats | None
     reference: str
-    _held: dict[int, tuple[Features, LinearForm]] = field(default_factory=dict, repr=False, compare=False)
+    _held: dict[int, Features] = field(default_factory=dict, repr=False, compare=False)
 
-    def union(self, k: int) -> tuple[Features, LinearForm]:
-        """Return the features of reference and pool at map k, and the reference's linear form.
+    def union(self, k: int) -> Features:
+        """Return the features of reference and pool at map k.
 
         One map's features are kept, so that a calibration and its check compute them once.
         """
         if k not in self._held:
             self._held.clear()
-            phi, form = self.fitted.reference_features(k)
+            phi, _ = self.fitted.reference_features(k)
             if len(self.pool):
                 phi = phi.join(self.fitted.features(k, self.pool, phi.held_bytes))
-            self._held[k] = (phi, form)
+            self._held[k] = phi
         return self._held[k]
 
     @property
