@@ -130,7 +130,6 @@ def test_a_penalty_that_leaves_next_to_nothing_is_obeyed() -> None:
     assert 0.05 <= test.search(data).p_value <= 1.0
 
 
-@pytest.mark.xfail(strict=True, reason="no direction is left, or none of any weight: divisions by zero, an empty index")
 @pytest.mark.parametrize("options", [{}, {"rank_tolerance": 0.01, "precision": "mixed"}])
 @pytest.mark.parametrize("normalisation", ["known", "free"])
 def test_kernels_that_see_no_event_are_named(options: dict[str, object], normalisation: str) -> None:

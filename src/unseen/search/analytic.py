@@ -23,6 +23,7 @@ import torch
 from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
+from unseen.errors import ConfigError
 from unseen.search.features import Features
 from unseen.search.mixture import log_tail, moments
 from unseen.search.normalisation import Normalisation
@@ -122,6 +123,11 @@ def analytic_null(form: LinearForm, covariance: Tensor, mean: Tensor, excess: fl
     """
     root = torch.linalg.cholesky(form.matrix())
     values, vectors = torch.linalg.eigh(root.T @ covariance @ root)
+    if len(values) == 0 or float(values[-1]) <= 0.0:
+        raise ConfigError(
+            "the statistic does not vary under the null at some width: its kernels see no event; drop the width or "
+            "take settings events from where the reference is"
+        )
     along = (mean @ root) @ vectors
     kept = values > NEGLIGIBLE * values[-1]
     w = values[kept]

@@ -170,4 +170,5 @@ def log_likelihood_ratio(batch: Batch, b: Tensor) -> Tensor:
         data = (minus_data.mul_(f)).sum(1)
         return -(data + f.clamp_(max=LARGEST_F).expm1_().mul_(reference).sum(1))
 
-    return 2.0 * batch.phi.accumulate(term) - batch.normalisation.cost(batch.shift, b[:, -1])
+    t = 2.0 * batch.phi.accumulate(term)
+    return t - batch.normalisation.cost(batch.shift, b[:, -1]) if batch.normalisation.intercept else t
