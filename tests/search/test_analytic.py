@@ -57,10 +57,10 @@ def test_linear_toys_follow_it(d: int, reference: str, n_data: int | None, norma
 
 @pytest.mark.parametrize("normalisation", NORMALISATIONS)
 def test_p_of_fresh_data_is_uniform_without_any_toys(normalisation: str) -> None:
-    """60 null data sets, each with a reference of its own and no pool at all."""
+    """50 null data sets, each with a reference of its own and no pool at all."""
     rng, p = np.random.default_rng(3), []
     sigma = 0.03 if normalisation.startswith("constrained") else 0.0
-    for _ in range(60):
+    for _ in range(50):
         test = KernelTest(2.0, 20, 1e-2, normalisation, statistic="linear", rank_tolerance=0.0)
         # the expectation is itself a measurement: N_D is thrown around the true one
         test.fit(sample(rng, N_REFERENCE, 1), expected=N * np.exp(sigma * rng.normal()), settings=sample(rng, 40, 1))

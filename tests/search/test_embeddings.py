@@ -20,9 +20,9 @@ def side_by_side(rng: np.random.Generator, n: int) -> Floats:
 @pytest.mark.parametrize(
     ("options", "rtol"),
     [
-        ({"widths": (0.03, 0.1)}, 1e-9),
-        ({"widths": "auto"}, 1e-4),  # wide kernels of one column: directions near rounding
-        ({"widths": "auto", "precision": "mixed", "rank_tolerance": 0.01}, 1e-4),
+        ({"widths": (0.03, 0.1)}, 1e-7),
+        ({"widths": "auto"}, 1e-3),  # wide kernels of one column: directions near rounding
+        ({"widths": "auto", "precision": "mixed", "rank_tolerance": 0.01}, 1e-3),
     ],
 )
 def test_each_embedding_has_the_t_of_a_test_of_its_own(statistic: str, options: dict[str, object], rtol: float) -> None:

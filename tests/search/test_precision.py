@@ -49,9 +49,12 @@ def test_the_defaults_move_t_by_less_than_a_hundredth_of_its_spread(d: int, norm
 
 
 @pytest.mark.parametrize("normalisation", NORMALISATIONS)
-@pytest.mark.parametrize("d", [1, 2, 3])
-def test_the_defaults_move_most_toys_by_less_than_that(d: int, normalisation: str) -> None:
-    assert (np.sqrt((shifts(d, 0.01, normalisation=normalisation) ** 2).mean(axis=0)) < 0.01).all()
+def test_a_toy_with_an_event_far_out_loses_no_more_than_twice_the_tolerance_of_its_t(normalisation: str) -> None:
+    """A heavy tail and few events: one of them may make up a toy's t, whatever the spread of the null is."""
+    exact, default = (
+        toys(1, "converged", normalisation, 1e-6, *options, 120) for options in (("float64", 0.0), ("mixed", 0.01))
+    )
+    assert (np.abs(default - exact) < 0.01 * exact.std(axis=0) + 0.02 * exact).all()
 
 
 @pytest.mark.parametrize("penalty", [1e-3, 1e-7])
