@@ -80,13 +80,24 @@ def calibrated(simulation: Simulation, request: Request) -> Null:
         null = _from_toys(simulation, request, method)
         asked = request.method != "auto"
         return null if asked else replace(null, reason=f"auto: '{request.mode}' has no analytic null")
-    null = _asymptotic(simulation, request)
-    if null.checks["analytic"]["passed"]:
-        return replace(null, reason=f"auto: the analytic null {null.checks['analytic']['why']}")
-    if len(simulation.pool) == 0:
-        return replace(null, reason="auto: without a pool there is nothing but the analytic null")
-    toys = _from_toys(simulation, request, "linear")
-    return replace(toys, reason=f"auto: no analytic null, {null.checks['analytic']['why']}")
+    why = "" if len(simulation.pool) == 0 else _refused_by_cumulants(simulation, request)
+    if not why:
+        null = _asymptotic(simulation, request)
+        if len(simulation.pool) == 0:
+            return replace(null, reason="auto: without a pool there is nothing but the analytic null")
+        why = null.checks["analytic"]["why"]
+        if null.checks["analytic"]["passed"]:
+            return replace(null, reason=f"auto: the analytic null {why}")
+    return replace(_from_toys(simulation, request, "linear"), reason=f"auto: no analytic null, {why}")
+
+
+def _refused_by_cumulants(simulation: Simulation, request: Request) -> str:
+    """Return why the analytic null of some map cannot be used, before any toy is thrown; empty if none is refused."""
+    for k in range(simulation.n_maps):
+        check = check_analytic(analytic_nulls(simulation, k, request.n_data, EVENTS_BESIDE), np.empty((0, 1)))
+        if not check.passed:
+            return check.why
+    return ""
 
 
 def _from_toys(simulation: Simulation, request: Request, method: str) -> Null:

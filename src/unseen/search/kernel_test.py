@@ -218,7 +218,7 @@ class KernelTest:
         """Return the validated pool and its weights; no pool is an empty one, for the analytic null alone."""
         n_features = self._need_fit().z.shape[1]
         if pool is None:
-            if method != "asymptotic":
+            if method != "asymptotic" and (method, self.mode) != ("auto", "linear"):
                 raise ConfigError(f"method '{method}' needs a pool of simulated events; only 'asymptotic' does without")
             return np.empty((0, n_features)), None
         x = as_events("pool", pool, n_features)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,11 @@ class Scorer:
     standardised units, `coefficients` a (M,).
     """
 
-    scale: Scale
+    scale: Scale = field(repr=False)
     columns: tuple[int, int]
-    centers: Floats
+    centers: Floats = field(repr=False)
     sigma: float
-    coefficients: Floats
+    coefficients: Floats = field(repr=False)
     intercept: float
 
     def __call__(self, x: ArrayLike) -> Floats:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unseen.errors import NegativeWeightError
 from unseen.search.features import Features
 from unseen.search.loss import Batch, hessian
 from unseen.search.validate import Floats
@@ -23,10 +24,10 @@ class Region:
     """The events with f on one side of `threshold`, where counts differ most from the reference.
 
     side: "excess" (f >= threshold) or "deficit" (f <= threshold). observed: data events in it; expected: sum of the
-    reference's weights in it, +- `error` from the finite reference. local_z: signed root of twice the Poisson
-    log-likelihood ratio of these counts; the threshold was chosen to make it largest, so it is no significance.
-    share_of_t: the part of t that these events make up. mean, spread (d,): of the data events in it, in the units that
-    were handed in.
+    reference's weights in it, +- `error` from the finite reference (one event's weight where it has none there).
+    local_z: signed root of twice the Poisson log-likelihood ratio of these counts; the threshold was chosen to make it
+    largest, so it is no significance. share_of_t: the part of t that these events make up. mean, spread (d,): of the
+    data events in it, in the units that were handed in.
     """
 
     side: str
@@ -56,7 +57,13 @@ def coefficient_covariance(batch: Batch, b: Tensor) -> Tensor:
         spread = torch.where(code > 0, w * s, torch.where(code < 0, 1.0 - s, torch.zeros_like(s)))
         return phi.T @ (phi * spread.square().T)
 
-    inverse: Tensor = torch.cholesky_inverse(torch.linalg.cholesky(hessian(batch, b)))
+    factor, failed = torch.linalg.cholesky_ex(hessian(batch, b))
+    if int(failed) != 0:
+        raise NegativeWeightError(
+            "negative reference weights leave f without an uncertainty: its Hessian is not positive; resample the "
+            "weights with unseen.positive_weights"
+        )
+    inverse: Tensor = torch.cholesky_inverse(factor)
     return inverse @ batch.phi.accumulate(term) @ inverse
 
 
@@ -102,7 +109,7 @@ def _one_side(f_reference: Floats, weights: Floats, f_data: Floats, data: Floats
         float(sign * thresholds[best]),
         int(observed[best]),
         float(expected[best]),
-        float(np.sqrt(np.sum(weights[inside_r] ** 2))),
+        float(max(np.sqrt(np.sum(weights[inside_r] ** 2)), 0.0 if inside_r.any() else np.max(np.abs(weights)))),
         float(z[best]),
         t_inside / total if total else 0.0,
         tuple(float(v) for v in chosen.mean(axis=0)),
