@@ -35,7 +35,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
-from unseen.search import KernelTest, statistic
+from unseen.search import KernelTest, Null, statistic
 from unseen.search.loss import Batch
 from unseen.search.precondition import Preconditioner
 from unseen.search.refit import TOYS_PER_BATCH
@@ -318,13 +318,27 @@ def linear(sizes: Sizes, many: Sizes, *, all_toys: bool) -> list[Row]:
     small, ticks = Problem.simulate(many), Ticks()
     n_toys = MILLION if all_toys else many.n_toys
     start = time.perf_counter()
-    small.fit("linear", small.sigma).calibrate(small.pool, method="linear", n_toys=n_toys, seed=SEED, progress=ticks)
+    test = small.fit("linear", small.sigma)
+    null = test.calibrate(small.pool, method="linear", n_toys=n_toys, seed=SEED, progress=ticks)
     seconds = time.perf_counter() - start
+    rows += analytic_tail(null, str(many))
     rows.append(row(f"{many}: linear toys, rate of {n_toys}, features included", n_toys / seconds, "1/s"))
     if all_toys:
         return [*rows, row(f"{many}: {MILLION} linear toys", seconds, "s")]
     projected = seconds + (MILLION - n_toys) * ticks.seconds_per_toy
     return [*rows, row(f"{many}: {MILLION} linear toys, projected from {n_toys}", projected, "s")]
+
+
+def analytic_tail(null: Null, name: str) -> list[Row]:
+    """Count the linear toys beyond points of the analytic null's tail, against the number expected there."""
+    analytic, check = null.analytic[0], null.checks["analytic"]
+    p = np.exp(analytic.log_p(null.t[:, 0]))
+    verdict = "passed" if check["passed"] else "failed"
+    name = f"{name}: {len(p)} linear toys, analytic check {verdict} (change {check['tail_change'][0]:.3f})"
+    return [
+        row(f"{name}, toys beyond p = {tail:g}", float((p <= tail).sum()), "toys", len(p) * tail)
+        for tail in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+    ]
 
 
 def widths(sizes: Sizes) -> list[Row]:

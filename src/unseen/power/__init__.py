@@ -1,0 +1,1 @@
+"""Power studies: how many signal events a test needs to see them."""

@@ -1,0 +1,1 @@
+"""Other tests of the same question, on the same toys, for comparison."""

@@ -1,0 +1,1 @@
+"""Work in parallel: on the cores of this machine or on a Dask cluster."""
