@@ -116,9 +116,10 @@ def against_uniform(p: Floats, n_values: int) -> float:
 
 # Dimensions, N_R, N and width: many events per kernel in the first, few in the last.
 TAILS = (
-    (1, 100_000, 10_000, 1.7),
-    (4, 100_000, 10_000, 6.0),
-    (4, 100_000, 10_000, 3.0),
+    (1, 30_000, 10_000, 3.4),
+    (1, 30_000, 10_000, 1.7),
+    (4, 30_000, 10_000, 6.0),
+    (4, 30_000, 10_000, 4.0),
     (4, 10_000, 1000, 2.0),
 )
 

@@ -26,6 +26,7 @@ __all__ = [
     "SchemaError",
     "SelectionError",
     "ShapeError",
+    "StoreMismatchError",
     "UnknownNameError",
     "UnknownProcessError",
     "UnseenError",
@@ -96,6 +97,10 @@ class MemoryBudgetError(UnseenError):
 
 class DiskSpaceError(UnseenError):
     """The disk is full; nothing half-written was left behind."""
+
+
+class StoreMismatchError(UnseenError):
+    """Toys on disk were made with another configuration."""
 
 
 class MissingExtraError(UnseenError):

@@ -4,6 +4,7 @@ from unseen.search.combine import COMBINATIONS
 from unseen.search.kernel_test import KernelTest
 from unseen.search.null import CALIBRATIONS, Null
 from unseen.search.positive import positive_weights
+from unseen.search.pseudo import PseudoData
 from unseen.search.result import SearchResult, Statistic
 from unseen.search.scorer import Scorer
 from unseen.search.where import Region
@@ -13,6 +14,7 @@ __all__ = [
     "COMBINATIONS",
     "KernelTest",
     "Null",
+    "PseudoData",
     "Region",
     "Scorer",
     "SearchResult",

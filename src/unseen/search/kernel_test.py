@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +11,22 @@ from numpy.typing import ArrayLike
 
 from unseen.errors import ConfigError, CorruptFileError, NegativeWeightError, NotFittedError, OverlapError
 from unseen.search import archive
+from unseen.search.assemble import assemble
 from unseen.search.calibrate import Request, calibrated, choose_method
-from unseen.search.checks import check_comparable, observed_checks, repeat_checks, settings_checks
+from unseen.search.checks import check_comparable
 from unseen.search.combine import COMBINATIONS
 from unseen.search.compute import PRECISIONS, Compute, choose_device
-from unseen.search.crosscheck import cross_check
 from unseen.search.fitted import Fitted, split_reference
 from unseen.search.normalisation import Normalisation
 from unseen.search.null import CALIBRATIONS, MIN_TOYS, Null
 from unseen.search.parallel import blockwise
+from unseen.search.pseudo import PseudoData, make_pseudo_data
 from unseen.search.ratio import Ratio
 from unseen.search.result import SearchResult, Statistic
 from unseen.search.scale import Widths, parse_widths
 from unseen.search.scorer import Scorer
 from unseen.search.settings import freeze
-from unseen.search.simulation import simulation_of
+from unseen.search.simulation import Simulation, simulation_of
 from unseen.search.statistic import STATISTICS
 from unseen.search.validate import (
     Floats,
@@ -191,16 +192,10 @@ class KernelTest:
         `unseen.search.toys`. `n_data` fixes the toys' N_D instead of throwing it: a test of shape alone, meant for
         normalisation="free". `progress(done, total)` is called after each batch.
         """
-        fitted = self._need_fit()
         name = method if method == "auto" else check_name("calibration", method, CALIBRATIONS)
         choose_method(name, self.mode)
-        x, w = self._pool(pool, weights, name)
-        keys = row_keys(x)
-        fitted.check_new("data" if name == "permutation" else "pool", keys)
-        if name == "permutation":
-            reference, n_data = "redrawn", len(x)
-            if not fitted.uniform:
-                raise ConfigError("permutations need equal reference weights: an event's weight tells what it is")
+        simulation, keys = self._simulation(pool, weights, name, reference)
+        n_data = len(simulation.pool) if name == "permutation" else n_data
         request = Request(
             name,
             self.mode,
@@ -210,9 +205,36 @@ class KernelTest:
             None if n_data is None else check_count("n_data", n_data, 1),
             progress,
         )
-        simulation = simulation_of(fitted, fitted.settings.scale(x), w, reference)
         self._null, self._pool_keys = calibrated(simulation, request), keys
         return self._null
+
+    def pseudo_data(
+        self,
+        pool: ArrayLike,
+        signals: Mapping[str, ArrayLike],
+        weights: ArrayLike | None = None,
+        reference: str = "auto",
+    ) -> PseudoData:
+        """Return what gives t of toys with and without signal events, for a study of power.
+
+        `pool`, `weights` and `reference` as for `calibrate`; `signals`: events (n, d) by name, used for nothing else.
+        """
+        simulation, pool_keys = self._simulation(pool, weights, "toys", reference)
+        return make_pseudo_data(simulation, pool_keys, signals, self.mode)
+
+    def _simulation(
+        self, pool: ArrayLike | None, weights: ArrayLike | None, method: str, reference: str
+    ) -> tuple[Simulation, Keys]:
+        """Return the union of reference and pool, and the pool's keys; permutations redraw equal weights only."""
+        fitted = self._need_fit()
+        x, w = self._pool(pool, weights, method)
+        keys = row_keys(x)
+        fitted.check_new("data" if method == "permutation" else "pool", keys)
+        if method == "permutation":
+            reference = "redrawn"
+            if not fitted.uniform:
+                raise ConfigError("permutations need equal reference weights: an event's weight tells what it is")
+        return simulation_of(fitted, fitted.settings.scale(x), w, reference), keys
 
     def _pool(self, pool: ArrayLike | None, weights: ArrayLike | None, method: str) -> tuple[Floats, Floats | None]:
         """Return the validated pool and its weights; no pool is an empty one, for the analytic null alone."""
@@ -239,37 +261,11 @@ class KernelTest:
             raise OverlapError("permutations were calibrated with other data; pass the same data to both")
         check_comparable(null, len(x), fitted.expected, self._yield)
         observed = self.statistic(x, mode=null.mode)
-        p = null.p_value(observed.t)
-        log_p = null.log_p_per_width(observed.t)
-        self._ratio = Ratio(fitted, observed, int(np.argmin(log_p)))
-        checks = settings_checks(fitted.settings, fitted.from_reference, self.n_centers)
-        checks |= observed_checks(fitted.settings, fitted.z, fitted.settings.scale(x), fitted.expected, null)
-        checks |= repeat_checks(fitted.keys, self._pool_keys)
-        checks |= {"calibration_reason": null.reason, "cross_check": cross_check(null, observed.linear)}
-        if null.calibration == "asymptotic":
-            checks["asymptotic"] = null.checks["analytic"]
-        return SearchResult(
-            p_value=p.p,
-            z=p.z,
-            z_interval=p.z_interval,
-            p_interval=p.interval,
-            p_resolution=p.resolution,
-            at_resolution=p.at_resolution,
-            calibration=null.calibration,
-            statistic=null.mode,
-            normalisation=self.normalisation,
-            combination=null.combination,
-            t=tuple(float(v) for v in observed.t),
-            widths=observed.widths,
-            p_per_width=tuple(float(v) for v in np.exp(log_p)),
-            best_width=self._ratio.best,
-            converged=observed.converged,
-            n_reference=len(fitted.z),
-            n_data=observed.n_data,
-            expected=fitted.expected,
-            n_toys=null.n_toys,
-            checks=checks,
+        result = assemble(
+            fitted, null, observed, self._pool_keys, normalisation=self.normalisation, n_centers=self.n_centers
         )
+        self._ratio = Ratio(fitted, observed, result.best_width)
+        return result
 
     @blockwise()
     def score(self, x: ArrayLike, width: int | None = None) -> Floats:

@@ -2,8 +2,8 @@
 
 Splitting every small operation of a block among cores costs more in waking threads than it saves, and threads of an
 OpenMP pool that spin while they wait take the cores from each other. So the engine gives torch one thread while it runs
-(`blockwise`) and uses as many of its own. Results depend on the number of threads (by rounding), never on their timing:
-thread i takes the blocks i, i + n, i + 2 n, ...
+(`blockwise`) and uses as many of its own. Results depend neither on the number of threads nor on their timing: the
+blocks are dealt to a fixed number of parts, part i has the blocks i, i + n, i + 2 n, ..., and threads take whole parts.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import torch
 __all__ = ["blockwise", "run_parts"]
 
 Result = TypeVar("Result")
+PARTS = 16  # the most threads that can share the work; each part holds a sum of its own
 _threads: ContextVar[int | None] = ContextVar("threads", default=None)
 
 
@@ -47,9 +48,9 @@ def _pool(n_threads: int) -> ThreadPoolExecutor:
 
 
 def run_parts(work: Callable[[range], Result], n: int, *, threads: int | None = None) -> list[Result]:
-    """Return `work(part)` for parts that share 0..n-1 among `threads` (default: those of `blockwise`, else one)."""
-    count = max(1, min((_threads.get() or 1) if threads is None else threads, n))
-    parts = [range(first, n, count) for first in range(count)]
-    if count == 1:
-        return [work(parts[0])]
+    """Return `work(part)` for parts that share 0..n-1, done by `threads` (default: those of `blockwise`, else one)."""
+    parts = [range(first, n, PARTS) for first in range(max(1, min(PARTS, n)))]
+    count = min((_threads.get() or 1) if threads is None else threads, len(parts))
+    if count <= 1:
+        return [work(part) for part in parts]
     return list(_pool(count).map(work, parts))

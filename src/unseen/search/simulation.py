@@ -56,8 +56,11 @@ class Simulation:
         n = len(self.fitted.z)
         return len(self.pool) if self.accept is None else int(self.accept[n:].sum())
 
-    def plan(self, n_toys: int, seed: int, n_data: int | None) -> ToyPlan:
-        """Return the plan of `n_toys` toys; NotEnoughEventsError if the pool is too small."""
+    def plan(self, n_toys: int, seed: int, n_data: int | None, signal: tuple[int, int] = (0, 0)) -> ToyPlan:
+        """Return the plan of `n_toys` toys, each with signal[0] of signal[1] signal events on top of its background.
+
+        Raises NotEnoughEventsError if the pool is too small, or the signal.
+        """
         option = self.fitted.normalisation
         return plan_toys(
             n_toys,
@@ -70,6 +73,7 @@ class Simulation:
             accept=self.accept,
             # Toys of the data's own N_D condition on the yield, its auxiliary measurement included.
             sigma=0.0 if option.free or n_data is not None else option.sigma,
+            signal=signal,
         )
 
 

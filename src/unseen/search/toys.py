@@ -12,6 +12,9 @@ refused.
 
 `permuted`: U is the reference and the data themselves, and a toy shuffles which is which.
 
+With `n_signal`, a toy's data have that many random events of the signal's rows on top of their background: pseudo-data
+for a study of power. The signal's rows follow the pool's in the union.
+
 Weighted events play reference with their weight and data by hit or miss. N_D is never zero: the test of no data is an
 error, so toys are conditioned the same way. With a constrained normalisation the auxiliary measurement of the yield
 is thrown too: the toy's expectation is N exp(sigma a), a unit Gaussian a.
@@ -40,8 +43,9 @@ YIELD_STREAM = 2**63  # the seed stream of the thrown yields, which no toy's num
 
 @dataclass(frozen=True)
 class ToyPlan:
-    """Everything that fixes the toys: rows 0..n_reference-1 of the union are the reference, the rest the pool.
+    """Everything that fixes the toys: the rows of the union are reference, pool and signal, in this order.
 
+    `n_data` (n_toys,) counts each toy's data, including the `n_signal` that come from the `n_source` signal rows;
     `accept` (n_reference + n_pool,) is the probability with which an event may play data, None for all alike;
     `expected` (n_toys,) is each toy's N.
     """
@@ -53,6 +57,8 @@ class ToyPlan:
     expected: Floats
     seed: int
     accept: Floats | None = field(default=None, repr=False)
+    n_signal: int = 0
+    n_source: int = 0
 
     @property
     def n_toys(self) -> int:
@@ -65,7 +71,14 @@ class ToyPlan:
         Depends on the seed and `toy` alone.
         """
         rng = np.random.default_rng([self.seed, toy])
-        n, n_data = self.n_reference + self.n_pool, int(self.n_data[toy])
+        code = self._background(rng, int(self.n_data[toy]) - self.n_signal)
+        if self.n_source == 0:
+            return code
+        return np.concatenate([code, -random_subset(rng, self.n_source, self.n_signal)])
+
+    def _background(self, rng: np.random.Generator, n_data: int) -> Codes:
+        """Return what each event of reference and pool is, with `n_data` of them as data."""
+        n = self.n_reference + self.n_pool
         if self.reference == "fixed":
             code = np.ones(n, dtype=np.int8)
             accept = None if self.accept is None else self.accept[self.n_reference :]
@@ -110,11 +123,13 @@ def plan_toys(
     *,
     accept: Floats | None = None,
     sigma: float = 0.0,
+    signal: tuple[int, int] = (0, 0),
 ) -> ToyPlan:
     """Return a plan of `n_toys` toys, or raise NotEnoughEventsError when the pool cannot supply them.
 
     `n_data` fixes N_D in every toy (a test of shape alone, conditional on the yield); None throws it from
-    Poisson(expected), given at least one event. `sigma` is the width of the thrown log yield.
+    Poisson(expected), given at least one event. `sigma` is the width of the thrown log yield. `signal`: how many signal
+    events every toy has beyond that, and how many there are to draw them from.
     """
     if n_toys < 1 or seed < 0:
         raise ConfigError(f"n_toys is {n_toys} and seed is {seed}; expected n_toys >= 1 and seed >= 0")
@@ -133,7 +148,11 @@ def plan_toys(
     if counts.max() > available:
         raise NotEnoughEventsError(f"a toy drew {counts.max()} data events, the pool has {available}; enlarge the pool")
     thrown = np.random.default_rng([seed, YIELD_STREAM]).normal(0.0, sigma, n_toys) if sigma > 0 else np.zeros(n_toys)
-    return ToyPlan(reference, n_reference, n_pool, counts, expected * np.exp(thrown), seed, accept)
+    n_signal, n_source = signal
+    if n_signal > n_source:
+        raise NotEnoughEventsError(f"pseudo-data with {n_signal} signal events were asked for, there are {n_source}")
+    total = expected * np.exp(thrown)
+    return ToyPlan(reference, n_reference, n_pool, counts + n_signal, total, seed, accept, n_signal, n_source)
 
 
 def _available(accept: Floats, n_reference: int, reference: str) -> int:

@@ -1,0 +1,59 @@
+"""A test in a power study: what computes its toys, and how their statistics become p-values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unseen.power.candidate import Candidate
+from unseen.search import Null
+
+__all__ = ["Contender", "Reading"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One p-value from a test's statistics: the columns `columns`, combined as `combination`.
+
+    `per_injection`: the columns belong to the injections of the scan, one each, of a test that knows the signal's size.
+    `analytic` is a null that needs no toys.
+    """
+
+    name: str
+    columns: tuple[int, ...]
+    mode: str
+    combination: str = "smallest_p"
+    calibration: str = "toys"
+    per_injection: bool = False
+    analytic: Null | None = None
+
+    def of(self, t: Floats, injection: int) -> Floats:
+        """Return the statistics (n, k) that p comes from, of all columns; `injection` counts from 0."""
+        chosen: Sequence[int] = [self.columns[injection]] if self.per_injection else self.columns
+        read: Floats = t[:, chosen]
+        return read
+
+    def null(self, t: Floats | None, injection: int) -> Null:
+        """Return the null from the statistics of null toys."""
+        if self.analytic is not None:
+            return self.analytic
+        assert t is not None
+        return Null(self.of(t, injection), self.mode, self.combination, self.calibration)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A candidate and the readings of its statistics."""
+
+    candidate: Candidate
+    readings: tuple[Reading, ...]
+
+    @property
+    def needs_null_toys(self) -> bool:
+        """Whether any null consists of toys."""
+        return any(reading.analytic is None for reading in self.readings)

@@ -1,0 +1,62 @@
+"""Z of every pseudo-data set, and how far the null resolves it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from unseen.search import Null
+
+__all__ = ["ENOUGH_BEYOND", "Significance", "significance"]
+
+Floats = NDArray[np.float64]
+ENOUGH_BEYOND = 5  # null toys expected above a Z that counts as resolved; its p is then known to 45 %
+
+
+@dataclass(frozen=True)
+class Significance:
+    """p (n,) of pseudo-data sets, and what the null resolves.
+
+    `n_null` is the number of toys that p comes from, None for an analytic null. No p is below `resolution`.
+    """
+
+    p: Floats
+    resolution: float
+    n_null: int | None
+
+    @property
+    def z(self) -> Floats:
+        """Z (n,), between the smallest and the largest that the null resolves."""
+        z: Floats = stats.norm.isf(np.clip(self.p, self.resolution, 1.0 - self.resolution))
+        return z
+
+    @property
+    def largest_z(self) -> float:
+        """Z of the smallest p-value."""
+        return float(stats.norm.isf(self.resolution))
+
+    def resolves(self, level: float) -> bool:
+        """Whether Z = `level` is resolved: enough null toys are expected beyond it."""
+        return self.n_null is None or self.n_null * float(stats.norm.sf(level)) >= ENOUGH_BEYOND
+
+    def resampled(self, rng: np.random.Generator) -> Significance:
+        """Return these data sets drawn again with replacement, and p against null toys drawn again."""
+        p = self.p[rng.integers(len(self.p), size=len(self.p))]
+        if self.n_null is None:
+            return Significance(p, self.resolution, None)
+        n = self.n_null
+        # Null toys in descending order: a data set of rank k has the first k above it.
+        drawn = np.sort(rng.integers(n, size=n))
+        above = np.searchsorted(drawn, np.rint(p * (n + 1)).astype(np.int64) - 1)
+        return Significance((above + 1) / (n + 1), self.resolution, n)
+
+
+def significance(null: Null, t: Floats) -> Significance:
+    """Return the significance of pseudo-data with statistics t (n, k)."""
+    found = [null.p_value(row) for row in t]
+    analytic = null.calibration == "asymptotic" and null.t.shape[1] < 2
+    resolution = max(value.resolution for value in found)
+    return Significance(np.array([value.p for value in found]), resolution, None if analytic else null.n_toys)

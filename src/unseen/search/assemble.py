@@ -1,0 +1,53 @@
+"""From the statistics of the data and the null to the result that users read."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unseen.search.checks import observed_checks, repeat_checks, settings_checks
+from unseen.search.crosscheck import cross_check
+from unseen.search.fitted import Fitted
+from unseen.search.null import Null
+from unseen.search.result import SearchResult, Statistic
+from unseen.search.validate import Keys
+
+__all__ = ["assemble"]
+
+
+def assemble(
+    fitted: Fitted, null: Null, observed: Statistic, pool_keys: Keys, *, normalisation: str, n_centers: int
+) -> SearchResult:
+    """Return the calibrated result of `observed` with every check that needs no further fit.
+
+    `pool_keys` are the `row_keys` of the toys' pool; `normalisation` and `n_centers` as they were asked for.
+    """
+    p = null.p_value(observed.t)
+    log_p = null.log_p_per_width(observed.t)
+    checks = settings_checks(fitted.settings, fitted.from_reference, n_centers)
+    checks |= observed_checks(fitted.settings, fitted.z, observed.z, fitted.expected, null)
+    checks |= repeat_checks(fitted.keys, pool_keys)
+    checks |= {"calibration_reason": null.reason, "cross_check": cross_check(null, observed.linear)}
+    if null.calibration == "asymptotic":
+        checks["asymptotic"] = null.checks["analytic"]
+    return SearchResult(
+        p_value=p.p,
+        z=p.z,
+        z_interval=p.z_interval,
+        p_interval=p.interval,
+        p_resolution=p.resolution,
+        at_resolution=p.at_resolution,
+        calibration=null.calibration,
+        statistic=null.mode,
+        normalisation=normalisation,
+        combination=null.combination,
+        t=tuple(float(v) for v in observed.t),
+        widths=observed.widths,
+        p_per_width=tuple(float(v) for v in np.exp(log_p)),
+        best_width=int(np.argmin(log_p)),
+        converged=observed.converged,
+        n_reference=len(fitted.z),
+        n_data=observed.n_data,
+        expected=fitted.expected,
+        n_toys=null.n_toys,
+        checks=checks,
+    )
