@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 
 INTERRUPTED = 130
+# What `unseen power --json` says of the first signal; the file has the rest.
+SUMMARY = ("signal", "n_signal", "median_z", "power", "power_level", "n2", "n3", "n3_interval", "n5", "null_size")
 
 # Threads that wait for each other in a loop take a busy machine's cores from one another: on a loaded two-core machine
 # the search was several times slower than with threads that sleep. Read once, when torch is loaded.
@@ -163,6 +165,65 @@ def search(
         typer.echo(verdict(result, "reference"))
     keys = ("p_value", "z", "z_interval", "p_resolution", "converged", "n_reference", "n_data")
     _finish({key: result[key] for key in keys} | {"out": str(out)}, as_json)
+
+
+@app.command(
+    help="Measure how many signal events a search needs: median Z, power, N_2, N_3 and N_5 of pseudo-data.\n\n"
+    "Files are collisions (with --model) or .npz with an array x (n, d).\n\n"
+    "Example: unseen power --model runs/x/train --background runs/x/simulate/test --signal a_4l=runs/x/simulate/test "
+    "--n-reference 5000 --n-data 500 --n-signal 0,5,10,20,40 --out power.json"
+)
+def power(
+    background: Annotated[Path, typer.Option(help="Simulated background, split into reference, pool and settings.")],
+    signal: Annotated[list[str], typer.Option(help="FILE or NAME=FILE; may be given again for more signals.")],
+    n_reference: Annotated[int, typer.Option(min=2, help="Reference events, N_R.")],
+    n_data: Annotated[float, typer.Option(min=1, help="Background events expected in the data, N.")],
+    n_signal: Annotated[str, typer.Option(help="Numbers of signal events, e.g. 0,50,100,200.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The JSON to write; figure and toys go beside it.")],
+    model: Annotated[Path | None, typer.Option(help="Folder of a trained model.")] = None,
+    calibration: Annotated[str | None, typer.Option(help="auto, toys, linear or asymptotic.")] = None,
+    statistic: Annotated[str | None, typer.Option(help="converged, one_step or linear.")] = None,
+    normalisation: Annotated[str | None, typer.Option(help="known, constrained(FRACTION) or free.")] = None,
+    toys: Annotated[int, typer.Option(min=10, help="Pseudo-data sets at each number of signal events.")] = 300,
+    null_toys: Annotated[
+        int | None, typer.Option(min=10, help="Null toys; default: 1,000, and 20,000 of the linear statistic.")
+    ] = None,
+    pool: Annotated[int | None, typer.Option(min=1, help="Events for toys beside the reference; default: 3 N.")] = None,
+    processes: Annotated[str, typer.Option(help="Background processes to use; default: all but the signals.")] = "",
+    config: Annotated[Path | None, typer.Option(help="YAML; its 'search' section is used.")] = None,
+    seed: SeedOption = None,
+    workers: ThreadsOption = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a power study."""
+    from unseen.powering import PowerOptions, numbers, signal_files, study_power
+    from unseen.progress import Display
+    from unseen.report.power import power_lines
+
+    options = PowerOptions(
+        background=background,
+        signals=signal_files(signal),
+        out=out,
+        n_reference=n_reference,
+        n_data=n_data,
+        n_signal=numbers(n_signal),
+        model=model,
+        n_toys=toys,
+        n_null=null_toys,
+        n_pool=pool,
+        seed=1 if seed is None else seed,
+        calibration=calibration,
+        statistic=statistic,
+        normalisation=normalisation,
+        config=config,
+        processes=tuple(name for name in processes.split(",") if name),
+        workers=workers,
+    )
+    content = study_power(options, Display(quiet))
+    if not quiet and not as_json:
+        typer.echo("\n".join(power_lines(content)))
+    _finish({name: content[name] for name in SUMMARY} | {"out": str(out)}, as_json)
 
 
 @app.command(

@@ -54,6 +54,12 @@ class Contender:
     readings: tuple[Reading, ...]
 
     @property
+    def calibration(self) -> str:
+        """Where the nulls come from."""
+        first = self.readings[0]
+        return first.calibration if first.analytic is None else first.analytic.calibration
+
+    @property
     def needs_null_toys(self) -> bool:
         """Whether any null consists of toys."""
         return any(reading.analytic is None for reading in self.readings)

@@ -10,6 +10,9 @@ from unseen.errors import ConfigError
 from unseen.power.candidate import KernelCandidate
 from unseen.power.contender import Contender, Reading
 from unseen.search import KernelTest, Null
+from unseen.search.calibrate import Request, analytic_or_why, calibrated
+from unseen.search.parallel import blockwise
+from unseen.search.simulation import Simulation
 
 __all__ = ["kernel_contender"]
 
@@ -41,7 +44,7 @@ def kernel_contender(
     if calibration in ("linear", "asymptotic") and test.mode != "linear":
         raise ConfigError(f"calibration '{calibration}' is the null of statistic 'linear', not '{test.mode}'")
     pseudo_data = test.pseudo_data(pool, signals, reference=reference)
-    analytic = _analytic(test, pool, calibration, reference, seed)
+    analytic = _analytic(test, pseudo_data.simulation, calibration, seed)
     name = "linear" if test.mode == "linear" else "toys"
     columns = tuple(range(pseudo_data.n_maps))
     readings = [Reading("kernel", columns, test.mode, test.combination, name, analytic=analytic)]
@@ -50,7 +53,7 @@ def kernel_contender(
     return Contender(KernelCandidate(pseudo_data), tuple(readings))
 
 
-def _analytic(test: KernelTest, pool: ArrayLike, calibration: str, reference: str, seed: int) -> Null | None:
+def _analytic(test: KernelTest, simulation: Simulation, calibration: str, seed: int) -> Null | None:
     """Return the analytic null where it is asked for, or where it passes its check; ConfigError for shape alone."""
     if test.mode != "linear" or calibration in ("toys", "linear"):
         return None
@@ -61,5 +64,8 @@ def _analytic(test: KernelTest, pool: ArrayLike, calibration: str, reference: st
                 "calibration 'linear'"
             )
         return None
-    null = test.calibrate(pool, method="asymptotic", seed=seed, reference=reference)
-    return null if calibration == "asymptotic" or null.checks["analytic"]["passed"] else None
+    request = Request(calibration, test.mode, test.combination, None, seed, None)
+    with blockwise():
+        return (
+            calibrated(simulation, request) if calibration == "asymptotic" else analytic_or_why(simulation, request)[0]
+        )

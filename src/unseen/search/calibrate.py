@@ -22,7 +22,7 @@ from unseen.search.statistic import LinearForm
 from unseen.search.toys import ToyPlan
 from unseen.search.validate import Floats
 
-__all__ = ["DEFAULT_TOYS", "Request", "calibrated", "choose_method"]
+__all__ = ["DEFAULT_TOYS", "Request", "analytic_or_why", "calibrated", "choose_method"]
 
 Tick = Callable[[int], None]
 DEFAULT_TOYS = {"toys": 300, "permutation": 300, "linear": 20_000, "asymptotic": 100_000}
@@ -80,15 +80,26 @@ def calibrated(simulation: Simulation, request: Request) -> Null:
         null = _from_toys(simulation, request, method)
         asked = request.method != "auto"
         return null if asked else replace(null, reason=f"auto: '{request.mode}' has no analytic null")
-    why = "" if len(simulation.pool) == 0 else _refused_by_cumulants(simulation, request)
-    if not why:
+    if len(simulation.pool) == 0:
         null = _asymptotic(simulation, request)
-        if len(simulation.pool) == 0:
-            return replace(null, reason="auto: without a pool there is nothing but the analytic null")
-        why = null.checks["analytic"]["why"]
-        if null.checks["analytic"]["passed"]:
-            return replace(null, reason=f"auto: the analytic null {why}")
+        return replace(null, reason="auto: without a pool there is nothing but the analytic null")
+    analytic, why = analytic_or_why(simulation, request)
+    if analytic is not None:
+        return replace(analytic, reason=f"auto: the analytic null {why}")
     return replace(_from_toys(simulation, request, "linear"), reason=f"auto: no analytic null, {why}")
+
+
+def analytic_or_why(simulation: Simulation, request: Request) -> tuple[Null | None, str]:
+    """Return the analytic null of the linear statistic, None if it fails its check, and what the check says.
+
+    Its cumulants are looked at first, before any toy is thrown.
+    """
+    why = _refused_by_cumulants(simulation, request)
+    if why:
+        return None, why
+    null = _asymptotic(simulation, request)
+    check = null.checks["analytic"]
+    return (null if check["passed"] else None), check["why"]
 
 
 def _refused_by_cumulants(simulation: Simulation, request: Request) -> str:

@@ -1,0 +1,263 @@
+"""What `unseen power` does: from files of events to the numbers of signal events that a search needs."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unseen.arrays import FloatArray, read_arrays
+from unseen.commands import unweighted
+from unseen.config import SearchConfig, load_config
+from unseen.embed import Model
+from unseen.errors import ConfigError, NotEnoughEventsError, UnknownProcessError, did_you_mean
+from unseen.events import Events, read
+from unseen.events.atomic import write_json, write_whole
+from unseen.power import Contender, PowerResult, Scan, ToyStore, content_hash, power_result, run_scan
+from unseen.power.kernel import kernel_contender
+from unseen.progress import Display
+from unseen.report.figures.power import power_figure
+from unseen.report.style import hep_style
+from unseen.search import KernelTest
+from unseen.search.calibrate import DEFAULT_TOYS
+from unseen.searching import kernel_test
+from unseen.seeds import generator, small_seed
+from unseen.simulate.jobs import software
+from unseen.workers.threads import Threads
+
+__all__ = ["PowerOptions", "study_power"]
+
+DEFAULT_NULL = 1000
+SETTINGS_PER_CENTER = 5  # of the linear statistic, whose Hessian comes from the settings events that are no centres
+POOL_PER_DATA = 3.0  # toys redraw the reference with the data, so the pool need not be much larger than the data
+MARGIN_SIGMA = 6.0
+DPI = 200
+
+
+@dataclass(frozen=True)
+class PowerOptions:
+    """What to study. `signals` are files by name; `n_null` None means 1,000 toys, 20,000 of the linear statistic."""
+
+    background: Path
+    signals: Mapping[str, Path]
+    out: Path
+    n_reference: int
+    n_data: float
+    n_signal: tuple[int, ...]
+    model: Path | None = None
+    n_toys: int = 300
+    n_null: int | None = None
+    n_pool: int | None = None
+    seed: int = 1
+    calibration: str | None = None
+    statistic: str | None = None
+    normalisation: str | None = None
+    config: Path | None = None
+    processes: tuple[str, ...] = ()
+    workers: int | None = None
+    toys: Path | None = field(default=None)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Events (n, d) of disjoint parts of the background."""
+
+    settings: FloatArray
+    reference: FloatArray
+    pool: FloatArray
+
+
+def study_power(options: PowerOptions, display: Display) -> dict[str, Any]:
+    """Run the study, write `out` (JSON), the figure (.png) and the toys (.toys) beside it; return what the JSON holds.
+
+    Toys that are done are kept: the same study run again continues, and more toys or injections add to them.
+    """
+    settings = _search_settings(options)
+    background, signals = _events(options, display)
+    parts = _split(background, options, settings)
+    display.say(
+        f"N_R {len(parts.reference)}, N {options.n_data:g}, pool {len(parts.pool)}, settings {len(parts.settings)}, "
+        f"{parts.reference.shape[1]} dimensions"
+    )
+    test = kernel_test(settings, small_seed(options.seed, "search"))
+    test.fit(parts.reference, expected=options.n_data, settings=parts.settings)
+    contender = kernel_contender(
+        test,
+        parts.pool,
+        signals,
+        calibration=settings.calibration,
+        reference=settings.toy_reference,
+        seed=small_seed(options.seed, "toys"),
+    )
+    scan = _scan(options, settings, tuple(signals), contender)
+    arrays = (parts.settings, parts.reference, parts.pool, *signals.values())
+    about = _about(options, settings, test, contender, content_hash(*(np.asarray(a) for a in arrays)))
+    result = _study(options, scan, {"kernel": contender}, about, display)
+    content = result.to_json()
+    write_json(options.out, content)
+    with hep_style("power"), write_whole(options.out.with_suffix(".png")) as temporary:
+        power_figure(result).savefig(temporary, dpi=DPI, format="png")
+    return content
+
+
+def _study(
+    options: PowerOptions,
+    scan: Scan,
+    contenders: Mapping[str, Contender],
+    about: dict[str, Any],
+    display: Display,
+) -> PowerResult:
+    store = ToyStore(options.toys or options.out.with_suffix(".toys"), about["configuration"])
+    with display.bar("toys times widths") as update:
+        toys = run_scan(
+            scan,
+            {name: contender.candidate for name, contender in contenders.items()},
+            {name: contender.needs_null_toys for name, contender in contenders.items()},
+            store,
+            Threads(options.workers or _cores()),
+            lambda done, total: update(done, total, ""),
+        )
+    return power_result(scan, contenders, toys, about)
+
+
+def _cores() -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
+def _search_settings(options: PowerOptions) -> SearchConfig:
+    """Return the search's configuration with what the options say otherwise."""
+    settings = load_config(options.config).search if options.config else SearchConfig()
+    said = {name: getattr(options, name) for name in ("calibration", "statistic", "normalisation")}
+    changes = {name: value for name, value in said.items() if value is not None}
+    try:
+        return SearchConfig.model_validate(settings.model_dump() | changes)
+    except ValueError as error:
+        raise ConfigError(f"power: {' '.join(str(error).split())}") from error
+
+
+def _events(options: PowerOptions, display: Display) -> tuple[FloatArray, dict[str, FloatArray]]:
+    """Return the background (n, d) without weights, and the signals by name."""
+    model = None if options.model is None else Model.load(options.model)
+    rng = generator(options.seed, "power", "unweight")
+    background, weights = _load(options.background, model, options.processes, set(options.signals))
+    kept = unweighted(background, weights, rng)
+    if len(kept) < len(background):
+        display.say(f"background: {len(kept)} of {len(background)} weighted events are left after unweighting")
+    signals = {}
+    for name, path in options.signals.items():
+        x, w = _load(path, model, (name,), set())
+        signals[name] = unweighted(x, w, rng)
+        if len(signals[name]) < max(options.n_signal):
+            raise NotEnoughEventsError(
+                f"signal '{name}' has {len(signals[name])} events, {max(options.n_signal)} are to be injected"
+            )
+    return kept, signals
+
+
+def _load(
+    path: Path, model: Model | None, processes: tuple[str, ...], without: set[str]
+) -> tuple[FloatArray, FloatArray]:
+    """Return events (n, d) of a file, embedded if it holds collisions, and their weights.
+
+    Of a sample with several processes those in `processes` are used where they are in it, else all but `without`.
+    """
+    if path.suffix == ".npz":
+        arrays = read_arrays(path, needs=("x",))
+        x = np.asarray(arrays["x"], dtype=np.float64)
+        return x, np.asarray(arrays.get("weights", np.ones(len(x))), dtype=np.float64)
+    if model is None:
+        raise ConfigError(f"{path} holds collisions: name an embedding with --model, or pass .npz files with x (n, d)")
+    events = _of(read(path, schema=model.schema, select=True), processes, without, path)
+    return model.embed(events).astype(np.float64), events.weight
+
+
+def _of(events: Events, processes: tuple[str, ...], without: set[str], path: Path) -> Events:
+    names = events.label_names
+    chosen = [name for name in processes if name in names]
+    if processes and not chosen and len(names) > 1:
+        raise UnknownProcessError(
+            f"{path} has no process '{processes[0]}'{did_you_mean(processes[0], names)}; it has {', '.join(names)}"
+        )
+    if not chosen:
+        chosen = [name for name in names if name not in without]
+    return events.of(*chosen) if len(chosen) < len(names) else events
+
+
+def _split(background: FloatArray, options: PowerOptions, settings: SearchConfig) -> Parts:
+    """Return settings, reference and pool: disjoint random parts of the background."""
+    n_settings = settings.n_centers * (SETTINGS_PER_CENTER if settings.statistic == "linear" else 1)
+    needed = int(np.ceil(options.n_data + MARGIN_SIGMA * np.sqrt(options.n_data)))
+    n_pool = options.n_pool or max(int(POOL_PER_DATA * options.n_data), needed)
+    total = n_settings + options.n_reference + n_pool
+    if len(background) < total:
+        raise NotEnoughEventsError(
+            f"the background has {len(background)} events; {total} are needed: {options.n_reference} as reference, "
+            f"{n_pool} for toys (--pool) and {n_settings} for the test's settings"
+        )
+    rows = generator(options.seed, "power", "split").permutation(len(background))[:total]
+    first, second = n_settings, n_settings + options.n_reference
+    x = background[rows]
+    return Parts(x[:first], x[first:second], x[second:])
+
+
+def _scan(options: PowerOptions, settings: SearchConfig, signals: tuple[str, ...], contender: Contender) -> Scan:
+    linear = settings.statistic == "linear"
+    default = DEFAULT_TOYS["linear"] if linear else max(DEFAULT_NULL, options.n_toys)
+    fixed = round(options.n_data) if settings.normalisation == "free" else None
+    n_null = options.n_null or default
+    return Scan(signals, options.n_signal, options.n_toys, n_null, options.seed, fixed, chunk=2000 if linear else 100)
+
+
+def _about(
+    options: PowerOptions, settings: SearchConfig, test: KernelTest, contender: Contender, content: str
+) -> dict[str, Any]:
+    """Return what the study was made of; `configuration` fixes the values of its toys."""
+    ignored = {"n_toys", "n_toys_beside", "calibration", "combination", "memory_budget"}
+    configuration = {
+        "events": content,
+        "seed": options.seed,
+        "expected": options.n_data,
+        "search": settings.model_dump(mode="json", exclude=ignored),
+        "unseen": software()["unseen"],
+    }
+    said = asdict(options) | {"signals": {k: str(v) for k, v in options.signals.items()}}
+    return {
+        "configuration": configuration,
+        "options": {k: str(v) if isinstance(v, Path) else v for k, v in said.items()},
+        "calibration": contender.calibration,
+        "widths": list(test.fitted_widths),
+        "statistic": settings.statistic,
+        "normalisation": settings.normalisation,
+        "software": software() | {"python": platform.python_version()},
+    }
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Return the numbers of "0,50,100". Raises ConfigError."""
+    try:
+        found = tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(
+            f"--n-signal is {text!r}; expected whole numbers with commas between, e.g. 0,50,100"
+        ) from error
+    if min(found) < 0 or len(set(found)) < len(found):
+        raise ConfigError(f"--n-signal is {text!r}; the numbers must be different and not negative")
+    return found
+
+
+def signal_files(texts: list[str]) -> dict[str, Path]:
+    """Return the files of FILE or NAME=FILE by name; a file without a name has that of its stem. Raises ConfigError."""
+    files: dict[str, Path] = {}
+    for text in texts:
+        name, _, path = text.rpartition("=")
+        name = name or Path(path).stem
+        if name in files or "/" in name:
+            raise ConfigError(f"--signal {text}: the name '{name}' is not usable or given twice; write NAME={path}")
+        files[name] = Path(path)
+    return files
