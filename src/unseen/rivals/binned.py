@@ -74,4 +74,5 @@ class Binned(Rival):
     def _evaluate(self, codes: Codes, expected: Floats, seeds: Sequence[Seed]) -> Floats:
         reference, data = cell_counts(self._cell, self._n, codes)
         scale = expected[:, None] / np.count_nonzero(codes > 0, axis=1)[:, None]
-        return poisson_deviance(data, reference, scale).sum(axis=1, keepdims=True)
+        t: Floats = poisson_deviance(data, reference, scale).sum(axis=1, keepdims=True)
+        return t

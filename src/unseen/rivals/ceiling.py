@@ -80,4 +80,5 @@ class Ceiling(Rival):
 
 def per_event(log_r: Floats, n_signal: float, expected: float) -> Floats:
     """Return log(1 + N_S / N r) (n,)."""
-    return np.logaddexp(0.0, np.log(n_signal / expected) + log_r)
+    terms: Floats = np.logaddexp(0.0, np.log(n_signal / expected) + log_r)
+    return terms

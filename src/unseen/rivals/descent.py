@@ -30,7 +30,7 @@ def descend(
     batch: int,
     learning_rate: float,
 ) -> None:
-    """Minimise `loss(rows)`, a mean over the rows (b,) of n events, with a learning rate that falls to zero (cosine)."""
+    """Minimise `loss(rows)`, a mean over rows (b,) of n events; the learning rate falls to zero as a cosine."""
     batch = min(batch, n)
     steps = epochs * (n // batch)
     adam = torch.optim.Adam(module.parameters(), lr=learning_rate)
@@ -38,9 +38,9 @@ def descend(
     module.train()
     for _ in range(epochs):
         order = torch.from_numpy(rng.permutation(n))
-        for rows in order[: n // batch * batch].split(batch):
+        for first in range(0, n // batch * batch, batch):
             adam.zero_grad()
-            value = loss(rows)
+            value = loss(order[first : first + batch])
             torch.autograd.backward(value)
             adam.step()
             schedule.step()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from unseen.errors import ConfigError, NonFiniteError, NotEnoughEventsError
@@ -85,7 +86,7 @@ def exact_power(points: Points, expected: float, n_signal: int, *, fluctuate: bo
     mean = n * points.background @ h + n_signal * points.signal @ h
     spread = np.sqrt(n * points.background @ h**2 + n_signal * points.signal @ h**2)
     top = float(h[(points.background > 0) | (points.signal > 0)].max())
-    width = (2.0 * (mean + SPAN_SIGMA * spread) + SPAN_SIGMA * top) / GRID
+    width = float(2.0 * (mean + SPAN_SIGMA * spread) + SPAN_SIGMA * top) / GRID
     phi_b, phi_s = (np.fft.rfft(_masses(h, mass, width)) for mass in (points.background, points.signal))
     null = np.exp(n * (phi_b - 1.0))
     added = np.exp(n_signal * (phi_s - 1.0)) if fluctuate else phi_s**n_signal
@@ -95,7 +96,8 @@ def exact_power(points: Points, expected: float, n_signal: int, *, fluctuate: bo
     log_p = np.log(np.maximum(p0[middle - 1 : middle + 1], SMALLEST_P))
     p = float(np.exp((1.0 - share) * log_p[0] + share * log_p[1]))
     t = 2.0 * (width * np.arange(GRID) - n_signal)
-    return ExactPower(float(stats.norm.isf(p)), p, float(t[middle - 1] + 2.0 * width * share), t, p0, p1)
+    median = float(t[middle - 1] + 2.0 * width * share)
+    return ExactPower(float(stats.norm.isf(p)), p, median, t.astype(np.float64), p0, p1)
 
 
 def signal_needed(points: Points, expected: float, z: float, *, fluctuate: bool = False) -> float:
@@ -125,10 +127,12 @@ def _masses(h: Floats, mass: Floats, width: float) -> Floats:
     below = place.astype(np.int64)
     above = mass * (place - below)
     counts = np.bincount(below, mass - above, GRID) + np.bincount(below + 1, above, GRID)
-    return counts[:GRID]
+    masses: Floats = counts[:GRID].astype(np.float64)
+    return masses
 
 
-def _survival(phi: np.typing.NDArray[np.complex128]) -> Floats:
+def _survival(phi: NDArray[np.complex128]) -> Floats:
     """Return P(T >= t) (GRID,) from the characteristic function."""
     masses = np.maximum(np.fft.irfft(phi, GRID), 0.0)
-    return np.cumsum(masses[::-1])[::-1]
+    survival: Floats = np.cumsum(masses[::-1])[::-1]
+    return survival

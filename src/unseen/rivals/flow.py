@@ -56,6 +56,7 @@ class FlowCut(ScoreCut):
     def score(self, z: Floats) -> Floats:
         """Return -log p (n,)."""
         with torch.no_grad():
-            parts = [self._flow().log_prob(x) for x in torch.from_numpy(z).float().split(ROWS)]
+            x = torch.from_numpy(z).float()
+            parts = [self._flow().log_prob(x[i : i + ROWS]) for i in range(0, len(x), ROWS)]
         score: Floats = -torch.cat(parts).double().numpy()
         return np.nan_to_num(score, nan=FARTHEST, posinf=FARTHEST)

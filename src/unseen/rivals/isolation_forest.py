@@ -22,7 +22,7 @@ class IsolationForestCut(ScoreCut):
     columns = ("isolation_forest",)
 
     def _learn(self, z: Floats, rng: np.random.Generator) -> None:
-        self._forest = IsolationForest(TREES, random_state=int(rng.integers(2**31))).fit(z)
+        self._forest = IsolationForest(n_estimators=TREES, random_state=int(rng.integers(2**31))).fit(z)
 
     def score(self, z: Floats) -> Floats:
         """Return the anomaly score (n,) between 0 and 1."""

@@ -79,4 +79,5 @@ class KNN(Rival):
         near = toy[found.kneighbors(self._z[rows], return_distance=False)]
         others = near != rows[:, None]  # an event is its own neighbour, unless a copy of it came first
         first = others & (np.cumsum(others, axis=1) <= self.k)
-        return np.count_nonzero((code[near] < 0) & first, axis=1)
+        same: NDArray[np.int64] = np.count_nonzero((code[near] < 0) & first, axis=1)
+        return same

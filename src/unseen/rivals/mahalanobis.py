@@ -35,4 +35,5 @@ class Mahalanobis(Rival):
         n_r, n_d = reference.sum(1, keepdims=True), data.sum(1, keepdims=True)
         off = data.astype(np.float64) @ self._z / n_d - reference.astype(np.float64) @ self._z / n_r
         distance: Floats = ((off @ self._precision) * off).sum(1, keepdims=True)
-        return n_r * n_d / (n_r + n_d) * distance
+        scaled: Floats = n_r * n_d / (n_r + n_d) * distance
+        return scaled

@@ -31,4 +31,5 @@ class RankNull(Null):
 
     def log_p_per_width(self, t: Floats) -> Floats:
         """Return log p of the rank of observed t (1,)."""
-        return np.log(np.array([empirical_p(float(t[0]), self.t[:, 0]).p]))
+        log_p: Floats = np.log(np.array([empirical_p(float(t[0]), self.t[:, 0]).p]))
+        return log_p

@@ -54,4 +54,5 @@ class ScoreCut(Rival):
     def _evaluate(self, codes: Codes, expected: Floats, seeds: Sequence[Seed]) -> Floats:
         reference, data = (counts[:, 1:] for counts in cell_counts(self._above, 2, codes))
         scale = expected[:, None] / np.count_nonzero(codes > 0, axis=1)[:, None]
-        return np.sign(data - reference * scale) * np.sqrt(poisson_deviance(data, reference, scale))
+        t: Floats = np.sign(data - reference * scale) * np.sqrt(poisson_deviance(data, reference, scale))
+        return t

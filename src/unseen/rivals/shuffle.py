@@ -16,7 +16,8 @@ _MORE = np.uint64(0x94D049BB133111EB)
 
 def event_keys(z: Floats) -> Keys:
     """Return one 64-bit key (n,) for each event; equal events have equal keys."""
-    return row_keys(z)[0]
+    keys: Keys = row_keys(z)[0]
+    return keys
 
 
 def shuffled(rows: NDArray[np.int64], keys: Keys, seed: Seed) -> NDArray[np.int64]:
