@@ -86,6 +86,8 @@ def exact_power(points: Points, expected: float, n_signal: int, *, fluctuate: bo
     mean = n * points.background @ h + n_signal * points.signal @ h
     spread = np.sqrt(n * points.background @ h**2 + n_signal * points.signal @ h**2)
     top = float(h[(points.background > 0) | (points.signal > 0)].max())
+    if not top > 0.0:
+        raise NotEnoughEventsError("log r is -inf at every point: the test does not see this signal")
     width = float(2.0 * (mean + SPAN_SIGMA * spread) + SPAN_SIGMA * top) / GRID
     phi_b, phi_s = (np.fft.rfft(_masses(h, mass, width)) for mass in (points.background, points.signal))
     null = np.exp(n * (phi_b - 1.0))

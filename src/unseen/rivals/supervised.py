@@ -26,7 +26,9 @@ __all__ = ["LearnedLogRatio", "learn_log_ratio"]
 MIN_EVENTS = 100  # of each kind
 HELD_OUT = 0.25
 NETWORKS, HIDDEN = 2, 64
-STEPS, BATCH, LEARNING_RATE = 4000, 1024, 3e-3
+STEPS = 4000  # of each network
+EPOCHS = 60  # but no more passes over the events: it would learn them by heart
+BATCH, LEARNING_RATE = 1024, 3e-3
 TREES = 300
 ROWS = 65_536  # events whose ratio is computed at once
 
@@ -51,8 +53,12 @@ class LearnedLogRatio:
         return log_r
 
 
-def learn_log_ratio(background: ArrayLike, signal: ArrayLike, rng: np.random.Generator) -> LearnedLogRatio:
+def learn_log_ratio(
+    background: ArrayLike, signal: ArrayLike, rng: np.random.Generator, *, steps: int = STEPS
+) -> LearnedLogRatio:
     """Return the ratio learned from simulated events (n, d) of both kinds; some seconds to a minute.
+
+    `steps` of Adam train each network, at most 60 passes over the events.
 
     Errors: ShapeError, NonFiniteError, OverlapError, NotEnoughEventsError (under 100 of a kind).
     """
@@ -66,7 +72,7 @@ def learn_log_ratio(background: ArrayLike, signal: ArrayLike, rng: np.random.Gen
     b, s = (scale(x[rng.permutation(len(x))]) for x in (b, s))
     cut_b, cut_s = (int(np.ceil(HELD_OUT * len(x))) for x in (b, s))
     z, label, weight = _labelled(b[cut_b:], s[cut_s:])
-    networks = tuple(_network(z, label, weight, rng) for _ in range(NETWORKS))
+    networks = tuple(_network(z, label, weight, rng, steps) for _ in range(NETWORKS))
     trees = HistGradientBoostingClassifier(max_iter=TREES, early_stopping=True, random_state=int(rng.integers(2**31)))
     trees.fit(z, label, sample_weight=weight)
     held, held_label, held_weight = _labelled(b[:cut_b], s[:cut_s])
@@ -88,7 +94,7 @@ def _labelled(b: Floats, s: Floats) -> tuple[Floats, NDArray[np.int64], Floats]:
     return np.concatenate([b, s]), np.repeat([0, 1], sizes), weight
 
 
-def _network(z: Floats, label: NDArray[np.int64], weight: Floats, rng: np.random.Generator) -> nn.Module:
+def _network(z: Floats, label: NDArray[np.int64], weight: Floats, rng: np.random.Generator, steps: int) -> nn.Module:
     """Return a network d-64-64-1 for the log odds."""
     with seeded(rng):
         net = nn.Sequential(
@@ -99,7 +105,7 @@ def _network(z: Floats, label: NDArray[np.int64], weight: Floats, rng: np.random
     def loss(rows: Tensor) -> Tensor:
         return nn.functional.binary_cross_entropy_with_logits(net(x[rows])[:, 0], y[rows], w[rows])
 
-    epochs = max(1, round(STEPS / max(1, len(z) // BATCH)))
+    epochs = min(EPOCHS, max(1, round(steps / max(1, len(z) // BATCH))))
     descend(net, loss, len(z), rng, epochs=epochs, batch=BATCH, learning_rate=LEARNING_RATE)
     return net
 
