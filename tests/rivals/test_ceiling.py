@@ -65,6 +65,8 @@ def test_a_ceiling_refuses_a_broken_ratio() -> None:
         Ceiling((), log_ratio_1d)
     with pytest.raises(ConfigError):
         Ceiling((5, -1), log_ratio_1d)
+    with pytest.raises(ConfigError, match="once"):
+        Ceiling((5, 5.0), log_ratio_1d)
 
 
 def test_the_power_of_a_signal_like_background_is_that_of_counting() -> None:

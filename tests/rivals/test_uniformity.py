@@ -11,6 +11,7 @@ from scipy import stats
 from tests.rivals.problems import log_ratio
 from unseen.rivals import RIVALS, Ceiling, Rival
 from unseen.rivals.autoencoder import AutoencoderCut
+from unseen.rivals.c2st import C2ST
 from unseen.rivals.isolation_forest import IsolationForestCut
 from unseen.rivals.nplm_nn import NPLMNetwork
 
@@ -20,7 +21,7 @@ CHEAP: dict[str, Callable[[], Rival]] = {
 }
 CHEAP["ceiling"] = lambda: Ceiling(10.0, lambda x: 0.3 * log_ratio(x))
 SLOW: dict[str, Callable[[], Rival]] = {
-    "c2st": RIVALS["c2st"],
+    "c2st": lambda: C2ST(n_trees=5),
     "nplm_nn": lambda: NPLMNetwork(epochs=100, learning_rate=0.05),
     # few background events pass the default cut, and ties of counts make p too large
     "isolation_forest": lambda: IsolationForestCut(cut=0.4),

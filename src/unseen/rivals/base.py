@@ -39,7 +39,8 @@ class Rival(ABC):
 
     `columns` names the statistics of one evaluation; larger is more anomalous. `normalisation` says whether they
     compare the number of data events with the expectation ("known") or test the shape alone ("free"). A data sample
-    needs `min_events` events, a reference too. `batch` toys are evaluated at once by `calibrate`.
+    needs `min_events` events, a reference too. `batch` toys are evaluated at once by `calibrate`. `standardise` False
+    leaves events in raw units.
     """
 
     name: ClassVar[str]
@@ -47,6 +48,7 @@ class Rival(ABC):
     normalisation: ClassVar[str] = "free"
     min_events: ClassVar[int] = 1
     min_training: int = MIN_TRAINING
+    standardise: ClassVar[bool] = True
     batch: ClassVar[int] = 64
 
     def __init__(self, seed: int = 0) -> None:
@@ -57,7 +59,7 @@ class Rival(ABC):
         self._nulls: dict[str, Null] | None = None
         self._pool_keys: Keys | None = None
 
-    # What a rival defines; events arrive validated and standardised by the training events.
+    # What a rival defines; events arrive validated, in units of the training events' moments.
 
     @abstractmethod
     def _train(self, z: Floats, rng: np.random.Generator) -> None:
@@ -80,7 +82,7 @@ class Rival(ABC):
             raise NotEnoughEventsError(
                 f"{self.name} has {len(x)} events to train on; at least {self.min_training} are needed"
             )
-        self._scale = Scale.measure(x, np.ones(len(x)))
+        self._scale = Scale.measure(x, np.ones(len(x))) if self.standardise else Scale.identity(x.shape[1])
         self._size = None
         self._train(self._scale(x), rng)
         return self

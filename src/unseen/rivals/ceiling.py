@@ -34,6 +34,7 @@ class Ceiling(Rival):
     name: ClassVar[str] = "ceiling"
     normalisation: ClassVar[str] = "known"
     min_training = 1
+    standardise: ClassVar[bool] = False
 
     def __init__(self, n_signal: float | Sequence[float], log_ratio: LogRatio, seed: int = 0) -> None:
         super().__init__(seed)
@@ -42,6 +43,8 @@ class Ceiling(Rival):
             raise ConfigError(f"n_signal is {n_signal!r}; expected a number or a list of numbers")
         self.n_signal = tuple(check_positive("n_signal", n) for n in counts)
         self.columns = tuple(f"ceiling_{n:g}" for n in self.n_signal)
+        if len(set(self.columns)) < len(self.columns):
+            raise ConfigError(f"n_signal {n_signal!r} has equal numbers; give each once")
         self.log_ratio = log_ratio
 
     @classmethod
@@ -60,8 +63,7 @@ class Ceiling(Rival):
         pass  # the signal is known, there is nothing to learn from background
 
     def _attach(self, z: Floats) -> None:
-        scale = self._need_training()
-        log_r = np.asarray(self.log_ratio(z * scale.std + scale.mean), dtype=np.float64)
+        log_r = np.asarray(self.log_ratio(z), dtype=np.float64)
         if log_r.shape != (len(z),) or np.isnan(log_r).any() or (log_r == np.inf).any():
             raise ShapeError(
                 f"log_ratio gave shape {log_r.shape} or NaN or +inf for {len(z)} events; expected ({len(z)},)"

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from unseen.errors import ConfigError
 from unseen.rivals.base import Rival, Seed
+from unseen.search.parallel import blockwise, run_parts
 from unseen.search.toys import Codes
 from unseen.search.validate import Floats, check_count, check_positive
 
@@ -58,11 +59,19 @@ class NPLMNetwork(Rival):
     def _attach(self, z: Floats) -> None:
         self._z = torch.from_numpy(z).float()
 
+    @blockwise()
     def _evaluate(self, codes: Codes, expected: Floats, seeds: Sequence[Seed]) -> Floats:
         largest = int(np.count_nonzero(codes, axis=1).max())
         step = max(1, ACTIVATIONS // (largest * self.hidden))
-        parts = [slice(i, i + step) for i in range(0, len(codes), step)]
-        return np.concatenate([self._together(codes[part], expected[part], seeds[part]) for part in parts])
+        t = np.empty((len(codes), 1))
+
+        def train_groups(part: range) -> None:
+            for i in part:
+                group = slice(i * step, (i + 1) * step)
+                t[group] = self._together(codes[group], expected[group], seeds[group])
+
+        run_parts(train_groups, -(-len(codes) // step))
+        return t
 
     def _together(self, codes: Codes, expected: Floats, seeds: Sequence[Seed]) -> Floats:
         """Return t (T, 1) of toys that train together."""
