@@ -134,7 +134,7 @@ def test_search_in_the_words_of_the_kernel_test(name: str) -> None:
 def test_equal_seeds_give_equal_nulls() -> None:
     rng = np.random.default_rng(6)
     reference, pool = rng.normal(size=(300, 2)), rng.normal(size=(500, 2))
-    first, second = (choose("c2st").fit(reference, expected=40).calibrate(pool, 10, seed=2) for _ in range(2))
+    first, second = (SMALL["c2st"]().fit(reference, expected=40).calibrate(pool, 10, seed=2) for _ in range(2))
     np.testing.assert_array_equal(first["c2st_lr"].t, second["c2st_lr"].t)
 
 

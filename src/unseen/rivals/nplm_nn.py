@@ -32,10 +32,9 @@ class NPLMNetwork(Rival):
 
     Full-batch Adam on the toy's own events for `epochs` steps, weights clipped to +-`clip`; the smallest loss on the
     way counts, and f = 0 is one of them, so that t >= 0. All toys of a batch train together. The published training
-    takes some 1e5 epochs; 1500 at a large learning rate are the default here, since every toy pays for them (0.3 s
-    at 5,500 events in four dimensions). A clip of 1.5 brings t closest to the chi-squared of the paper there, larger
-    ones see narrow signals better.
-    The yield counts: t also sees N_D differ from N. float32.
+    is far longer; 1500 epochs at a large learning rate are the default here, since every toy pays for them (0.3 s at
+    5,500 events in four dimensions). There a clip of 1.5 brings the null's mean t, 36, close to the 31 parameters that
+    a chi-squared would have, and larger clips see a narrow signal better. The yield counts: t also sees N_D differ from N. float32.
     """
 
     name: ClassVar[str] = "nplm_nn"
