@@ -34,7 +34,8 @@ class NPLMNetwork(Rival):
     way counts, and f = 0 is one of them, so that t >= 0. All toys of a batch train together. The published training
     is far longer; 1500 epochs at a large learning rate are the default here, since every toy pays for them (0.3 s at
     5,500 events in four dimensions). There a clip of 1.5 brings the null's mean t, 36, close to the 31 parameters that
-    a chi-squared would have, and larger clips see a narrow signal better. The yield counts: t also sees N_D differ from N. float32.
+    a chi-squared would have, and larger clips see a narrow signal better. The yield counts: t also sees N_D differ from
+    N. Everything is float32.
     """
 
     name: ClassVar[str] = "nplm_nn"
