@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "ClusterError",
     "ConfigError",
     "ConvergenceError",
     "CorruptFileError",
@@ -30,6 +31,8 @@ __all__ = [
     "UnknownProcessError",
     "UnseenError",
     "WeightError",
+    "WorkerLostError",
+    "WorkerVersionError",
     "did_you_mean",
 ]
 
@@ -100,6 +103,18 @@ class DiskSpaceError(UnseenError):
 
 class MissingExtraError(UnseenError):
     """An optional dependency is not installed; the message names the extra that brings it."""
+
+
+class ClusterError(UnseenError):
+    """A cluster cannot be reached or started, or was lost."""
+
+
+class WorkerLostError(UnseenError):
+    """Workers died again and again; most often the machine's memory is short."""
+
+
+class WorkerVersionError(UnseenError):
+    """Workers have other versions of unseen, python, numpy or torch than the process that asks them."""
 
 
 class UnknownNameError(UnseenError):

@@ -23,7 +23,7 @@ from unseen.simulate import Process, Progress, SimulationConfig, simulate
 from unseen.simulate import run as run_module
 from unseen.simulate.overlay import UnderlyingEvents
 from unseen.simulate.particles import Particles
-from unseen.simulate.worker import WATCH_SECONDS
+from unseen.workers.inside import WATCH_SECONDS
 
 MUONS = Process(
     label="dimuon",
@@ -97,7 +97,7 @@ def test_nothing_is_done_twice(
     finished: tuple[Path, dict[str, Sample], list[Progress]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, *_ = finished
-    monkeypatch.setattr(run_module, "_Pool", None)
+    monkeypatch.setattr(run_module.parallel, "workers", None)
     assert len(simulate(CONFIG, out, SEED)["test"]) > 0
 
 

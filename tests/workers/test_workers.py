@@ -1,0 +1,110 @@
+"""The contract of all kinds of workers, with real processes and a real local cluster."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.workers import tasks
+from unseen.errors import ConfigError, DiskSpaceError, WorkerLostError
+from unseen.workers import Workers, workers
+
+KINDS = {"serial": (None, 1), "processes": (None, 2), "dask": ("local", 2)}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def pool(request: pytest.FixtureRequest) -> Iterator[Workers]:
+    cluster, count = KINDS[request.param]
+    with workers(cluster, count, serial=True) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module", params=["processes", "dask"])
+def parallel(request: pytest.FixtureRequest) -> Iterator[Workers]:
+    with workers(*KINDS[request.param]) as opened:
+        yield opened
+
+
+def test_every_job_is_done_once_with_what_all_share(pool: Workers) -> None:
+    for n in (10, 11):
+        done: list[tuple[int, float]] = []
+        shared = np.arange(float(n))
+        pool.run(tasks.scaled_sum, range(30), lambda job, result, done=done: done.append((job, result)), shared=shared)
+        assert sorted(done) == [(job, job * shared.sum()) for job in range(30)]
+    pool.run(tasks.square, [], lambda job, result: pytest.fail("nothing to do"))
+
+
+def test_reports_come_before_between_and_after(pool: Workers) -> None:
+    done: list[int] = []
+    seen: list[int] = []
+    pool.run(tasks.square, range(5), lambda job, result: done.append(job), lambda: seen.append(len(done)))
+    assert (seen[0], seen[-1]) == (0, 5)
+
+
+def test_an_error_ends_the_run_with_its_type_and_the_pool_goes_on(pool: Workers) -> None:
+    done: list[int] = []
+    with pytest.raises(ConfigError, match="^seven is not allowed; use eight$"):
+        pool.run(tasks.refuse_seven, range(1000), lambda job, result: done.append(job))
+    assert len(done) < 100
+    pool.run(tasks.refuse_seven, [8], lambda job, result: done.append(job))
+    assert done[-1] == 8
+
+
+def test_a_full_disk_is_named(parallel: Workers, tmp_path: Path) -> None:
+    with pytest.raises(DiskSpaceError, match=rf"no space left on \S+ while writing {tmp_path}/5"):
+        parallel.run(tasks.fill_the_disk, [5], lambda job, result: None, shared=str(tmp_path))
+
+
+def test_an_error_that_cannot_be_pickled_still_arrives(parallel: Workers) -> None:
+    with pytest.raises(RuntimeError, match="StubbornError: 4 and 4"):
+        parallel.run(tasks.refuse_stubbornly, [4], lambda job, result: None)
+
+
+def test_jobs_are_done_in_other_processes(parallel: Workers) -> None:
+    numbers: set[int] = set()
+    parallel.run(tasks.process_number, range(12), lambda job, number: numbers.add(number))
+    assert len(numbers) == 2
+    assert os.getpid() not in numbers
+
+
+def test_a_killed_worker_loses_nothing(parallel: Workers, tmp_path: Path) -> None:
+    done: dict[int, int] = {}
+    parallel.run(tasks.die_once, range(12), done.__setitem__, shared=str(tmp_path))
+    assert (tmp_path / "died").exists()
+    assert done == {job: job * job for job in range(12)}
+
+
+def test_a_job_that_always_kills_its_worker_is_named(parallel: Workers) -> None:
+    with pytest.raises(WorkerLostError, match=r"'3'.*memory is short"):
+        parallel.run(tasks.always_die, range(5), lambda job, result: None)
+    done: list[int] = []
+    parallel.run(tasks.square, range(5), lambda job, result: done.append(result))
+    assert sorted(done) == [0, 1, 4, 9, 16]
+
+
+@pytest.mark.parametrize("kind", ["processes", "dask"])
+def test_ctrl_c_leaves_no_process(kind: str, tmp_path: Path) -> None:
+    done: list[int] = []
+
+    def interrupt() -> None:
+        if len(done) == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background jobs
+    try:
+        with pytest.raises(KeyboardInterrupt), workers(*KINDS[kind]) as pool:
+            finished = lambda job, result: done.append(job)  # noqa: E731
+            pool.run(tasks.touch_and_sleep, range(6), finished, interrupt, shared=str(tmp_path))
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert sorted(done) == [0, 1]
+    started = {int(path.name.split("-")[1]) for path in tmp_path.iterdir()}
+    assert started
+    for number in started:
+        with pytest.raises(ProcessLookupError):
+            os.kill(number, 0)
