@@ -48,7 +48,7 @@ def test_reports_come_before_between_and_after(pool: Workers) -> None:
 
 def test_an_error_ends_the_run_with_its_type_and_the_pool_goes_on(pool: Workers) -> None:
     done: list[int] = []
-    with pytest.raises(ConfigError, match="^seven is not allowed; use eight$"):
+    with pytest.raises(ConfigError, match=r"^seven is not allowed; use eight$"):
         pool.run(tasks.refuse_seven, range(1000), lambda job, result: done.append(job))
     assert len(done) < 100
     pool.run(tasks.refuse_seven, [8], lambda job, result: done.append(job))
@@ -79,6 +79,15 @@ def test_a_killed_worker_loses_nothing(parallel: Workers, tmp_path: Path) -> Non
     assert done == {job: job * job for job in range(12)}
 
 
+@pytest.mark.parametrize("cluster", [None, "local"])
+def test_the_only_worker_is_killed_and_with_it_what_all_share(cluster: str | None, tmp_path: Path) -> None:
+    done: dict[int, int] = {}
+    with workers(cluster, 1) as pool:
+        pool.run(tasks.die_once, range(6), done.__setitem__, shared=str(tmp_path))
+    assert (tmp_path / "died").exists()
+    assert done == {job: job * job for job in range(6)}
+
+
 def test_a_job_that_always_kills_its_worker_is_named(parallel: Workers) -> None:
     with pytest.raises(WorkerLostError, match=r"'3'.*memory is short"):
         parallel.run(tasks.always_die, range(5), lambda job, result: None)
@@ -96,9 +105,12 @@ def test_ctrl_c_leaves_no_process(kind: str, tmp_path: Path) -> None:
             signal.raise_signal(signal.SIGINT)
 
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background jobs
+
+    def finished(job: int, result: int) -> None:
+        done.append(job)
+
     try:
         with pytest.raises(KeyboardInterrupt), workers(*KINDS[kind]) as pool:
-            finished = lambda job, result: done.append(job)  # noqa: E731
             pool.run(tasks.touch_and_sleep, range(6), finished, interrupt, shared=str(tmp_path))
     finally:
         signal.signal(signal.SIGINT, handler)

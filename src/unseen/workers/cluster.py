@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -21,7 +23,10 @@ from unseen.workers.versions import compare, versions
 
 __all__ = ["DaskWorkers"]
 
-CONNECTION_LOST = (OSError, TimeoutError, asyncio.CancelledError)
+CANCELLED = (asyncio.CancelledError, concurrent.futures.CancelledError)
+CONNECTION_LOST = (OSError, TimeoutError, *CANCELLED)
+# Times that a job may be cancelled because the workers died that held what it needed.
+MOST_LOSSES = 3
 # How long a run goes on without a single worker before it gives up, where no batch system will start any.
 PATIENCE_SECONDS = 300.0
 WATCH_SECONDS = 1.0
@@ -41,6 +46,7 @@ class DaskWorkers:
         self._client, self._expected, self._patient = client, expected, patient
         self._versions = versions()
         self._shared: tuple[Any, Any] = (None, None)
+        self._lost: Counter[str] = Counter()
         self._present = 0
         self._watched = self._seen = 0.0
         self.check()
@@ -82,6 +88,7 @@ class DaskWorkers:
             self._watch()
             report()
 
+        self._lost.clear()
         submit, collect = partial(self._submit, task, shared), self._collect
         run_jobs(jobs, finished, watch, count=lambda: self.count, submit=submit, collect=collect)
 
@@ -112,13 +119,23 @@ class DaskWorkers:
                 "often memory is short, so give each worker more or start fewer; the workers' logs say more. "
                 "What was finished is kept"
             ) from error
-        except asyncio.CancelledError as error:
-            if self._client.status != "running":
+        except CANCELLED as error:
+            if self._client.status != "running" or "connection-lost" in str(error):
                 raise self._gone() from error
-            raise Lost from error  # what it needed was only on workers that died
+            raise self._again(job) from error
         except (ImportError, AttributeError):
             self.check()  # a worker that came later and has another unseen
             raise
+
+    def _again(self, job: object) -> Exception:
+        """What is to be raised for a job that needed what was only on workers that died."""
+        self._lost[name := spoken(job)] += 1
+        if self._lost[name] <= MOST_LOSSES:
+            return Lost()
+        return WorkerLostError(
+            f"all workers died {self._lost[name]} times while the job '{name}' waited or ran: most often memory is "
+            "short, so give each worker more. What was finished is kept"
+        )
 
     def _watch(self) -> None:
         """Once a second: count the workers; ClusterError if scheduler or workers are gone."""

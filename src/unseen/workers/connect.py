@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -72,15 +74,25 @@ def _local(count: int) -> Iterator[Any]:
             yield cluster
 
 
+def _address_in(file: Path) -> str:
+    try:
+        return str(json.loads(file.read_text(encoding="utf-8"))["address"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ClusterError(
+            f"{file} is not the scheduler file of a Dask scheduler ({error!r}): 'dask scheduler --scheduler-file "
+            f"{file}' writes one"
+        ) from error
+
+
 @contextmanager
 def _existing(cluster: str) -> Iterator[Any]:
     """A client of a scheduler that runs, which has at least one worker."""
-    place = {"address": cluster} if is_address(cluster) else {"scheduler_file": cluster}
+    address = cluster if is_address(cluster) else _address_in(Path(cluster))
     try:
-        client = Client(**place, timeout=CONNECT_SECONDS, set_as_default=False)
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise ClusterError(
-            f"no Dask scheduler answers at {cluster} within {CONNECT_SECONDS} s ({error}); start one with "
+            f"no Dask scheduler answers at {address} within {CONNECT_SECONDS} s ({error}); start one with "
             "'dask scheduler' and workers with 'dask worker ADDRESS --nthreads 1'"
         ) from error
     with client:
@@ -88,7 +100,7 @@ def _existing(cluster: str) -> Iterator[Any]:
             client.wait_for_workers(1, timeout=CONNECT_SECONDS)
         except TimeoutError as error:
             raise ClusterError(
-                f"the Dask scheduler at {cluster} has no workers: start some with "
+                f"the Dask scheduler at {address} has no workers: start some with "
                 "'dask worker ADDRESS --nworkers N --nthreads 1'"
             ) from error
         yield client

@@ -57,7 +57,11 @@ def _check_file(cluster: str) -> None:
 
 
 def _require_extra(module: str) -> None:
-    if find_spec(module) is None:
+    try:
+        found = find_spec(module) is not None
+    except ValueError:  # the module was blocked
+        found = False
+    if not found:
         raise MissingExtraError(f"--cluster needs {module}: pip install 'unseen[cluster]'")
 
 
