@@ -53,7 +53,7 @@ def connected(cluster: str, count: int | None) -> Iterator[DaskWorkers]:
 @contextmanager
 def _local(count: int) -> Iterator[Any]:
     """Processes of this machine with one thread each, and no dashboard."""
-    with TemporaryDirectory(prefix="unseen-") as scratch:
+    with TemporaryDirectory(prefix="unseen-") as scratch, dask.config.set({"temporary-directory": scratch}):
         try:
             cluster = LocalCluster(
                 n_workers=count,
