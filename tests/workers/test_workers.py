@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +18,26 @@ from unseen.workers import Workers, workers
 KINDS = {"serial": (None, 1), "processes": (None, 2), "dask": ("local", 2)}
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def pool(request: pytest.FixtureRequest) -> Iterator[Workers]:
-    cluster, count = KINDS[request.param]
-    with workers(cluster, count, serial=True) as opened:
-        yield opened
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Callable[[str], Workers]]:
+    """Workers of a kind, opened once."""
+    with ExitStack() as stack:
+
+        @cache
+        def open_workers(kind: str) -> Workers:
+            return stack.enter_context(workers(*KINDS[kind], serial=True))
+
+        yield open_workers
 
 
-@pytest.fixture(scope="module", params=["processes", "dask"])
-def parallel(request: pytest.FixtureRequest) -> Iterator[Workers]:
-    with workers(*KINDS[request.param]) as opened:
-        yield opened
+@pytest.fixture(params=KINDS)
+def pool(request: pytest.FixtureRequest, opened: Callable[[str], Workers]) -> Workers:
+    return opened(request.param)
+
+
+@pytest.fixture(params=["processes", "dask"])
+def parallel(request: pytest.FixtureRequest, opened: Callable[[str], Workers]) -> Workers:
+    return opened(request.param)
 
 
 def test_every_job_is_done_once_with_what_all_share(pool: Workers) -> None:
@@ -94,29 +104,3 @@ def test_a_job_that_always_kills_its_worker_is_named(parallel: Workers) -> None:
     done: list[int] = []
     parallel.run(tasks.square, range(5), lambda job, result: done.append(result))
     assert sorted(done) == [0, 1, 4, 9, 16]
-
-
-@pytest.mark.parametrize("kind", ["processes", "dask"])
-def test_ctrl_c_leaves_no_process(kind: str, tmp_path: Path) -> None:
-    done: list[int] = []
-
-    def interrupt() -> None:
-        if len(done) == 2:
-            signal.raise_signal(signal.SIGINT)
-
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background jobs
-
-    def finished(job: int, result: int) -> None:
-        done.append(job)
-
-    try:
-        with pytest.raises(KeyboardInterrupt), workers(*KINDS[kind]) as pool:
-            pool.run(tasks.touch_and_sleep, range(6), finished, interrupt, shared=str(tmp_path))
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    assert sorted(done) == [0, 1]
-    started = {int(path.name.split("-")[1]) for path in tmp_path.iterdir()}
-    assert started
-    for number in started:
-        with pytest.raises(ProcessLookupError):
-            os.kill(number, 0)
