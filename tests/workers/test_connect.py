@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ import unseen
 from tests.workers import tasks
 from unseen.errors import ClusterError, MissingExtraError, MissingFileError, UnknownNameError, WorkerVersionError
 from unseen.workers import check_cluster, connect, names, workers
+from unseen.workers.cluster import DaskWorkers
 from unseen.workers.versions import compare, versions
 
 ROOT = Path(__file__).parents[2]
@@ -172,3 +174,25 @@ def test_versions_are_listed() -> None:
         WorkerVersionError, match=r"^a has numpy 1.0 instead of \S+; c has .*; and 1 more workers: start"
     ):
         compare(here, {"a": older, "b": here, "c": older, "d": older, "e": {"python": "2.7"}})
+
+
+# That class leaves the handles of its processes to the garbage collector.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_workers_in_batch_jobs_come_when_the_queue_lets_them() -> None:
+    """The class that dask-jobqueue has for a machine without a batch system: its jobs are processes here."""
+    import dask
+    from dask_jobqueue.local import LocalCluster
+
+    done: dict[int, int] = {}
+    settings = {"jobqueue.local.cores": 1, "jobqueue.local.memory": "1GB"}
+    with (
+        dask.config.set(settings),
+        connect._quiet(),
+        connect.batch_cluster("local", LocalCluster, 2) as client,
+    ):
+        pool = DaskWorkers(client, 2, patient=True)
+        pool.run(tasks.slow_square, range(20), done.__setitem__, shared=0.02)
+        assert len(client.nthreads()) > 0
+        assert set(client.nthreads().values()) == {1}
+    gc.collect()
+    assert done == {job: job * job for job in range(20)}
