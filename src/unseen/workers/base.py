@@ -36,10 +36,11 @@ class Workers(Protocol):
         """Do `task(job, shared)` for all jobs.
 
         `finished` is called in this process as each job ends, in any order, and `report` at least once a second.
-        `shared` is sent once to each worker and must not be changed by a task. The first error that a job raises ends
-        the run: the rest is cancelled, and the error arrives with its type. A job whose worker died is done again, so
-        a task must give the same when it is repeated. Jobs and results are small and can be pickled; `task` is a
-        function of a module. Errors: those of the task, WorkerLostError, ClusterError, WorkerVersionError.
+        `shared` is sent once to each worker, also when it is given to several runs, and must not be changed. The first
+        error that a job raises ends the run: the rest is cancelled, and the error arrives with its type. A job whose
+        worker died is done again, so a task must give the same when it is repeated. Jobs and results are small and can
+        be pickled; `task` is a function of a module.
+        Errors: those of the task, WorkerLostError, ClusterError, WorkerVersionError.
         """
 
 

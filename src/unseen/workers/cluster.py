@@ -15,7 +15,7 @@ import cloudpickle
 from distributed import Client
 from distributed.scheduler import KilledWorker
 
-from unseen.errors import ClusterError, WorkerLostError
+from unseen.errors import ClusterError, WorkerLostError, WorkerVersionError
 from unseen.workers import inside
 from unseen.workers import versions as versions_module
 from unseen.workers.loop import Lost, nothing, run_jobs, spoken
@@ -58,14 +58,23 @@ class DaskWorkers:
 
     def check(self) -> None:
         """WorkerVersionError if a worker has other versions, ClusterError if one runs several jobs in one process."""
+        # Python first: what follows is code, which another one may not understand.
+        known = self._client.get_versions()["workers"]
+        compare(
+            {"python": self._versions["python"]},
+            {name: {"python": ".".join(info["host"]["python"].split(".")[:2])} for name, info in known.items()},
+        )
         # By value: workers without this package shall answer, too.
         cloudpickle.register_pickle_by_value(versions_module)
         try:
-            answers = self._client.run(versions, on_error="ignore")
-            threads = self._client.nthreads()
+            answers = self._client.run(versions, on_error="return")
         finally:
             cloudpickle.unregister_pickle_by_value(versions_module)
-        compare(self._versions, answers)
+        for name, answer in answers.items():
+            if isinstance(answer, Exception) and not isinstance(answer, OSError):  # not one that has just died
+                raise WorkerVersionError(f"the worker {name} cannot say its versions: {answer!r}") from answer
+        compare(self._versions, {name: answer for name, answer in answers.items() if isinstance(answer, dict)})
+        threads = self._client.nthreads()
         for address, n in threads.items():
             if n > 1:
                 raise ClusterError(

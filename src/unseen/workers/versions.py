@@ -21,7 +21,7 @@ def versions() -> dict[str, str]:
     from importlib import metadata, util
     from pathlib import Path
 
-    found = {"python": ".".join(platform.python_version_tuple()[:2])}
+    found = {"python": ".".join(platform.python_version().split(".")[:2])}
     for package in ("numpy", "torch", "unseen"):
         try:
             found[package] = metadata.version(package).split("+")[0]  # builds for other devices will do
@@ -30,7 +30,7 @@ def versions() -> dict[str, str]:
     place = util.find_spec("unseen")
     if place is not None and place.origin is not None:
         folder, content = Path(place.origin).parent, hashlib.sha256()
-        for path in sorted(folder.rglob("*.py")):
+        for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.yaml")]):
             content.update(str(path.relative_to(folder)).encode() + path.read_bytes())
         found["unseen"] += f" (files {content.hexdigest()[:8]})"
     return found
