@@ -46,6 +46,7 @@ class DaskWorkers:
         self._client, self._expected, self._patient = client, expected, patient
         self._versions = versions()
         self._shared: tuple[Any, Any] = (None, None)
+        self._results: dict[int, Any] = {}
         self._lost: Counter[str] = Counter()
         self._present = 0
         self._watched = self._seen = 0.0
@@ -98,15 +99,26 @@ class DaskWorkers:
             report()
 
         self._lost.clear()
-        submit, collect = partial(self._submit, task, shared), self._collect
-        run_jobs(jobs, finished, watch, count=lambda: self.count, submit=submit, collect=collect)
+        submit = partial(self._submit, task, shared)
+        run_jobs(
+            jobs,
+            finished,
+            watch,
+            count=lambda: self.count,
+            submit=submit,
+            collect=self._collect,
+            fetch=self._fetch,
+        )
 
     def _submit(self, task: Callable[[Any, Any], Any], shared: Any, job: Any) -> Any:
         # Bytes, so that Dask does not look for futures inside; a task of the main script is pickled by value.
         payload = cloudpickle.dumps((task, job))
         key = f"unseen-{task.__name__}-{uuid4().hex}"
-        data = self._scattered(shared)
-        return self._client.submit(inside.perform, payload, self._versions, data, key=key, pure=False)
+        try:
+            data = self._scattered(shared)
+            return self._client.submit(inside.perform, payload, self._versions, data, key=key, pure=False)
+        except CONNECTION_LOST as error:
+            raise self._gone() from error
 
     def _scattered(self, shared: Any) -> Any:
         """What all jobs share, on every worker; those that join later fetch it from the others."""
@@ -114,12 +126,34 @@ class DaskWorkers:
             return None
         kept, data = self._shared
         if kept is not shared or data.status != "finished":
+            self._wait_for_a_worker()
             # No hash as its name: another client's copy with the same name could be released under our feet.
             data = self._client.scatter([shared], broadcast=True, hash=False)[0]
             self._shared = (shared, data)
         return data
 
+    def _wait_for_a_worker(self) -> None:
+        """As long as it takes in a queue: what all jobs share has nowhere to go before."""
+        self._watched = 0.0
+        self._watch()
+        while not self._present:
+            time.sleep(WATCH_SECONDS)
+            self._watch()
+
+    def _fetch(self, futures: list[Any]) -> None:
+        """Get results together: the way to the workers costs more than they do."""
+        good = [future for future in futures if future.status == "finished"]
+        self._results = {}
+        if len(good) < len(futures):
+            return  # something ended badly, perhaps the scheduler: look at each
+        try:
+            self._results = dict(zip(map(id, good), self._client.gather(good), strict=True))
+        except (Exception, *CANCELLED):  # whose it is, and what, is found one by one
+            return
+
     def _collect(self, job: object, future: Any) -> Any:
+        if id(future) in self._results:
+            return self._results.pop(id(future))
         try:
             return future.result()
         except KilledWorker as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol, TypeVar
 
@@ -50,11 +50,13 @@ def run_jobs(
     count: Callable[[], int],
     submit: Callable[[Job], Submitted],
     collect: Callable[[Job, Any], Result],
+    fetch: Callable[[list[Any]], object] = len,
 ) -> None:
     """Do all jobs on `count()` workers.
 
     `submit(job)` hands one out; `collect(job, future)` returns its result, raises its error, or raises Lost if it must
-    be done again. Whatever is not started when this ends by an error is cancelled.
+    be done again; `fetch(futures)` is told before which ones will be collected. Whatever is not started when this ends
+    by an error is cancelled.
     """
     waiting = deque(jobs)
     pending: dict[int, tuple[Job, Submitted]] = {}
@@ -66,7 +68,8 @@ def run_jobs(
                 future = submit(waiting[0])
                 pending[id(future)] = (waiting.popleft(), future)
                 future.add_done_callback(ended.put)
-            for future in _those_that(ended):
+            fetch(ready := _all_in(ended))
+            for future in ready:
                 job, _ = pending.pop(id(future))
                 try:
                     result = collect(job, future)
@@ -80,11 +83,12 @@ def run_jobs(
             future.cancel()
 
 
-def _those_that(ended: SimpleQueue[Submitted]) -> Iterator[Submitted]:
+def _all_in(ended: SimpleQueue[Submitted]) -> list[Submitted]:
     """What has ended by now; waits up to a second for the first."""
+    found: list[Submitted] = []
     try:
-        yield ended.get(timeout=POLL_SECONDS)
+        found.append(ended.get(timeout=POLL_SECONDS))
         while True:
-            yield ended.get_nowait()
+            found.append(ended.get_nowait())
     except Empty:
-        return
+        return found
