@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.workers import tasks
+from unseen import errors
 from unseen.errors import ConfigError, DiskSpaceError, WorkerLostError
 from unseen.workers import Workers, workers
 
@@ -104,3 +106,11 @@ def test_a_job_that_always_kills_its_worker_is_named(parallel: Workers) -> None:
     done: list[int] = []
     parallel.run(tasks.square, range(5), lambda job, result: done.append(result))
     assert sorted(done) == [0, 1, 4, 9, 16]
+
+
+@pytest.mark.parametrize("name", [name for name in errors.__all__ if name.endswith("Error")])
+def test_every_named_error_survives_the_way_between_processes(name: str) -> None:
+    kind = getattr(errors, name)
+    copy = pickle.loads(pickle.dumps(kind("what, where and how")))
+    assert type(copy) is kind
+    assert str(copy) == "what, where and how"
