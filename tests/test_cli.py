@@ -11,6 +11,7 @@ import yaml
 import unseen
 from tests.test_pipeline import small
 from unseen.cli import main
+from unseen.embed import TrainingConfig, train
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
@@ -103,3 +104,22 @@ def test_a_typo_in_the_configuration_is_suggested(
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "did you mean 'n_toys'?" in error
+
+
+def test_a_cluster_embeds_the_same_and_nonsense_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], data_folder: Path, tmp_path: Path
+) -> None:
+    events = unseen.Events.concatenate([unseen.read(data_folder / f"{name}.h5") for name in ("w", "qcd")])
+    train(events, TrainingConfig.parse({"epochs": 1, "device": "cpu"}), tmp_path / "model", seed=1)
+    for name, options in (("here", ("--workers", "1")), ("there", ("--workers", "1", "--cluster", "local"))):
+        out = tmp_path / f"{name}.npz"
+        assert call(monkeypatch, "embed", tmp_path / "model", data_folder / "w.h5", "-o", out, *options, "-q") == 0
+    here, there = np.load(tmp_path / "here.npz"), np.load(tmp_path / "there.npz")
+    assert set(here) == set(there)
+    for name in here:
+        np.testing.assert_array_equal(here[name], there[name])
+    config = tmp_path / "small.yaml"
+    config.write_text(yaml.safe_dump(small(data_folder, tmp_path / "out")))
+    assert call(monkeypatch, "run", config, "--cluster", "lokal") == 2
+    assert "UnknownNameError: --cluster 'lokal' is unknown; did you mean 'local'?" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -244,11 +244,11 @@ def test_the_progress_of_the_simulation_is_shown(monkeypatch: pytest.MonkeyPatch
 
         def __exit__(self, *_: object) -> None: ...
 
-    def simulate(config: Any, out: Path, seed: int, workers: int | None, progress: Any) -> None:
-        assert (out, seed, workers) == (tmp_path, 1, 2)
+    def simulate(config: Any, out: Path, seed: int, workers: int | None, progress: Any, cluster: str) -> None:
+        assert (out, seed, workers, cluster) == (tmp_path, 1, 2, "local")
         progress(sources.Progress(0, 2, 0, 100, 0.0, None))
         progress(sources.Progress(1, 2, 50, 100, 412.3, 1.0))
 
     monkeypatch.setattr(sources, "simulate", simulate)
-    simulated(from_simulation(), tmp_path, 2, Recorder())
+    simulated(from_simulation(), tmp_path, 2, Recorder(), "local")
     assert shown == [(0, 100, ""), (50, 100, "412 events/s")]

@@ -41,6 +41,15 @@ OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Where to wr
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Root seed; overrides the configuration.")]
 WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Processes to use; default: all cores.")]
 ThreadsOption = Annotated[int | None, typer.Option("--workers", min=1, help="Threads to use; default: all cores.")]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="WHERE",
+        help="Work on a Dask cluster: local, slurm, htcondor, or a scheduler's address or file. "
+        "E.g. --cluster tcp://host:8786, or --cluster slurm --workers 100. Default: processes of this machine.",
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no messages.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="A machine-readable summary as the last line of output.")]
 
@@ -65,13 +74,20 @@ def _finish(summary: dict[str, Any], as_json: bool) -> None:
 
 
 def _stages(
-    until: str, path: Path, out: Path | None, seed: int | None, workers: int | None, quiet: bool, as_json: bool
+    until: str,
+    path: Path,
+    out: Path | None,
+    seed: int | None,
+    workers: int | None,
+    cluster: str | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     from unseen.config import load_config
     from unseen.pipeline import run
     from unseen.report import beside, verdict
 
-    result = run(path, out=out, seed=seed, workers=workers, quiet=quiet, until=until)
+    result = run(path, out=out, seed=seed, workers=workers, cluster=cluster, quiet=quiet, until=until)
     folder = out or load_config(path).out
     summary: dict[str, Any] = {"out": str(folder)}
     if result is not None:
@@ -93,10 +109,11 @@ def _stage_command(name: str, until: str, text: str) -> None:
         out: OutOption = None,
         seed: SeedOption = None,
         workers: WorkersOption = None,
+        cluster: ClusterOption = None,
         quiet: QuietOption = False,
         as_json: JsonOption = False,
     ) -> None:
-        _stages(until, _chosen(config, config_option), out, seed, workers, quiet, as_json)
+        _stages(until, _chosen(config, config_option), out, seed, workers, cluster, quiet, as_json)
 
     example = f"Example: unseen {name} examples/quickstart.yaml --out runs/quickstart"
     app.command(name, help=f"{text}\n\n{example}")(command)
@@ -114,23 +131,22 @@ def embed(
     file: Annotated[Path, typer.Argument(help="Events: a sample folder, a shard, or an ADC2021 HDF5 file.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The .npz to write: x (n, d), weights, label.")],
     select: Annotated[bool, typer.Option(help="Apply the selection of the model's schema first.")] = True,
-    workers: ThreadsOption = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Threads, or with --cluster workers; default: all.")
+    ] = None,
+    cluster: ClusterOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write the embedding of a file of events."""
-    from unseen.arrays import write_arrays
-    from unseen.embed import Model
-    from unseen.events import read
+    from unseen.commands import embed_file
 
-    _use_threads(workers)
-    trained = Model.load(model)
-    events = read(file, schema=trained.schema, select=select)
-    z = trained.embed(events)
-    write_arrays(out, x=z, weights=events.weight, label=events.label, label_names=list(events.label_names))
+    if cluster is None:
+        _use_threads(workers)
+    n, dimensions = embed_file(model, file, out, select, cluster, workers, quiet)
     if not quiet and not as_json:
-        typer.echo(f"{len(z)} events in {z.shape[1]} dimensions: {out}")
-    _finish({"events": len(z), "dimensions": z.shape[1], "out": str(out)}, as_json)
+        typer.echo(f"{n} events in {dimensions} dimensions: {out}")
+    _finish({"events": n, "dimensions": dimensions, "out": str(out)}, as_json)
 
 
 @app.command(

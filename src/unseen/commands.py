@@ -8,16 +8,39 @@ from typing import Any
 
 import numpy as np
 
-from unseen.arrays import FloatArray, read_arrays
+from unseen.arrays import FloatArray, read_arrays, write_arrays
 from unseen.config import SearchConfig, load_config
+from unseen.embed import Model, embed_on
 from unseen.errors import WeightError
+from unseen.events import read
 from unseen.events.atomic import write_json
 from unseen.progress import Display
 from unseen.search.validate import as_events, as_weights
 from unseen.searching import calibrate, kernel_test
 from unseen.seeds import generator, small_seed
+from unseen.workers import check_cluster
+from unseen.workers import workers as open_workers
 
-__all__ = ["search_arrays", "unweighted"]
+__all__ = ["embed_file", "search_arrays", "unweighted"]
+
+
+def embed_file(
+    model: Path, file: Path, out: Path, select: bool, cluster: str | None, workers: int | None, quiet: bool
+) -> tuple[int, int]:
+    """Write the embedding of a file of events as .npz; returns the number of events and of dimensions.
+
+    With a `cluster` blocks of events are embedded on its workers, to the same numbers.
+    """
+    check_cluster(cluster, workers)
+    trained = Model.load(model)
+    events = read(file, schema=trained.schema, select=select)
+    if cluster is None:
+        z = trained.embed(events)
+    else:
+        with open_workers(cluster, workers) as pool, Display(quiet).bar("embedding") as update:
+            z = embed_on(pool, trained, events, lambda done, total: update(done, total, ""))
+    write_arrays(out, x=z, weights=events.weight, label=events.label, label_names=list(events.label_names))
+    return z.shape
 
 
 def search_arrays(

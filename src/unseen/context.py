@@ -29,6 +29,7 @@ class RunContext:
     config: Config
     workers: int | None
     display: Display
+    cluster: str | None = None
     hashes: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "ClusterError",
     "ConfigError",
     "ConvergenceError",
     "CorruptFileError",
@@ -31,6 +32,8 @@ __all__ = [
     "UnknownProcessError",
     "UnseenError",
     "WeightError",
+    "WorkerLostError",
+    "WorkerVersionError",
     "did_you_mean",
 ]
 
@@ -105,6 +108,18 @@ class StoreMismatchError(UnseenError):
 
 class MissingExtraError(UnseenError):
     """An optional dependency is not installed; the message names the extra that brings it."""
+
+
+class ClusterError(UnseenError):
+    """A cluster cannot be reached or started, or was lost."""
+
+
+class WorkerLostError(UnseenError):
+    """Workers died again and again; most often the machine's memory is short."""
+
+
+class WorkerVersionError(UnseenError):
+    """Workers have other versions of unseen, python, numpy or torch than the process that asks them."""
 
 
 class UnknownNameError(UnseenError):

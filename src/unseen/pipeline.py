@@ -24,6 +24,7 @@ from unseen.searching import calibrate, kernel_test, other_normalisation
 from unseen.seeds import small_seed
 from unseen.sources import check_config, files_hash, label_of, simulated, simulation_config
 from unseen.stages import digest, locked
+from unseen.workers import check_cluster
 
 __all__ = ["STAGES", "run"]
 
@@ -41,21 +42,24 @@ def run(
     workers: int | None = None,
     quiet: bool = True,
     until: str = "report",
+    cluster: str | None = None,
 ) -> SearchResult | None:
     """Run the whole pipeline, or the part up to `until`, and return the result (None before the search).
 
     `config` is a YAML file, a mapping or a Config; `out` and `seed` override it. Stages whose inputs are unchanged are
     skipped; a run that was killed continues where it stopped and gives the same numbers. The run folder then holds
-    config.yaml, provenance.json, one folder for each stage, result.json and report.html.
+    config.yaml, provenance.json, one folder for each stage, result.json and report.html. `workers` and `cluster` say
+    how many processes simulate, and where, as in `unseen.workers.workers`.
     """
     settings = _resolve(config, out, seed)
     if until not in STAGES:
         raise ConfigError(f"no stage '{until}'{did_you_mean(until, STAGES)}")
+    check_cluster(cluster, workers)
     check_config(settings, pools=until != "simulate")
     with locked(settings.out):
         with write_whole(settings.out / "config.yaml") as temporary:
             temporary.write_text(to_yaml(settings), encoding="utf-8")
-        context = RunContext(settings, workers, Display(quiet))
+        context = RunContext(settings, workers, Display(quiet), cluster)
         for name in tuple(STAGES)[: tuple(STAGES).index(until) + 1]:
             STAGES[name](context)
             write_json(settings.out / "provenance.json", context.provenance())
@@ -80,7 +84,7 @@ def simulate_stage(run: RunContext) -> None:
         return
 
     def work(folder: Path) -> None:
-        simulated(run.config, folder, run.workers, run.display)
+        simulated(run.config, folder, run.workers, run.display, run.cluster)
 
     # The samples check and continue their own shards. The number of threads does not matter to them.
     settings = simulation_config(run.config).model_dump(mode="json")

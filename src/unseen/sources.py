@@ -112,7 +112,7 @@ def simulation_config(config: Config) -> SimulationConfig:
     return settings.model_copy(update={role: getattr(settings, role) or wanted[role] for role in wanted})
 
 
-def simulated(config: Config, folder: Path, workers: int | None, display: Display) -> None:
+def simulated(config: Config, folder: Path, workers: int | None, display: Display, cluster: str | None = None) -> None:
     """Make (or finish) the samples of a run in `folder`, one per role."""
     with display.bar("simulating") as update:
 
@@ -120,7 +120,8 @@ def simulated(config: Config, folder: Path, workers: int | None, display: Displa
             rate = f"{progress.events_per_second:.0f} events/s" if progress.events_per_second else ""
             update(progress.events_done, progress.events_total, rate)
 
-        simulate(simulation_config(config), folder, seed=config.seed, workers=workers, progress=show)
+        settings = simulation_config(config)
+        simulate(settings, folder, seed=config.seed, workers=workers, progress=show, cluster=cluster)
 
 
 def load_role(config: Config, folder: Path, role: str) -> Events:

@@ -117,7 +117,7 @@ def test_a_shard_on_a_full_disk(tmp_path: Path, w_events: Events) -> None:
     """HDF5 itself meets the full device, in the middle of the file."""
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full, a Linux device that is always full")
-    temporary = tmp_path / f".a.h5.{os.getpid()}.part"
+    temporary = tmp_path / f".a.h5.{os.uname().nodename}-{os.getpid()}.part"
     temporary.symlink_to("/dev/full")
     with pytest.raises(DiskSpaceError, match=r"a\.h5"):
         write_shard(tmp_path / "a.h5", w_events)

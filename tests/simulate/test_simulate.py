@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from unseen.simulate import Process, Progress, SimulationConfig, simulate
 from unseen.simulate import run as run_module
 from unseen.simulate.overlay import UnderlyingEvents
 from unseen.simulate.particles import Particles
-from unseen.simulate.worker import WATCH_SECONDS
+from unseen.workers.inside import WATCH_SECONDS
 
 MUONS = Process(
     label="dimuon",
@@ -97,7 +98,7 @@ def test_nothing_is_done_twice(
     finished: tuple[Path, dict[str, Sample], list[Progress]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, *_ = finished
-    monkeypatch.setattr(run_module, "_Pool", None)
+    monkeypatch.setattr(run_module.parallel, "workers", None)
     assert len(simulate(CONFIG, out, SEED)["test"]) > 0
 
 
@@ -126,9 +127,9 @@ if __name__ == "__main__":
 """
 
 
-def shards(out: Path) -> set[str]:
-    """The shards that are whole; nothing half-written may lie beside them."""
-    assert not list(out.rglob("*.part"))
+def shards(out: Path, half: bool = False) -> set[str]:
+    """The shards that are whole; nothing half-written may lie beside them, but with `half`."""
+    assert half or not list(out.rglob("*.part"))
     found = {str(path.relative_to(out)) for path in out.glob("t*/*.h5")}
     assert all(valid_shard(out / name) for name in found)
     return found
@@ -153,7 +154,8 @@ def fill_the_disk(out: Path) -> None:
 def kill(out: Path) -> None:
     program = out.parent / "program.py"
     program.write_text(PROGRAM)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}{os.pathsep}{root}"}
     before = shards(out)
     process = subprocess.Popen([sys.executable, program, out], env=environment, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
@@ -177,6 +179,20 @@ def press_ctrl_c(out: Path) -> None:
             simulate(CONFIG, out, SEED, workers=1, progress=interrupt)
     finally:
         signal.signal(signal.SIGINT, handler)
+
+
+def kill_a_worker(out: Path) -> None:
+    """Make everything on a local cluster of which a worker is killed after its first shard."""
+    killed: list[int] = []
+    before = shards(out)
+
+    def kill(now: Progress) -> None:
+        if len(shards(out, half=True)) > len(before) and not killed:
+            killed.append(next(process.pid for process in active_children() if process.is_alive()))
+            os.kill(killed[0], signal.SIGKILL)
+
+    simulate(CONFIG, out, SEED, workers=2, progress=kill, cluster="local")
+    assert killed
 
 
 def lose_shards(out: Path) -> None:
@@ -204,6 +220,15 @@ def test_a_run_continues_to_the_same_bytes_whatever_stopped_it(
     lose_shards(out)
     simulate(CONFIG, out, SEED, workers=2)
     assert contents(out) == contents(done)
+
+
+def test_a_cluster_of_which_a_worker_is_killed_makes_the_same_bytes(
+    finished: tuple[Path, dict[str, Sample], list[Progress]], tmp_path: Path
+) -> None:
+    done, *_ = finished
+    shutil.copytree(done / "libraries", tmp_path / "out" / "libraries")
+    kill_a_worker(tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(done)
 
 
 def test_a_library_on_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

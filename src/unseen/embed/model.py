@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,18 +57,21 @@ class Model:
         """
         self.normalisation.check(events.schema)
         step = max(1, batch_size // ROWS_PER_PASS) * ROWS_PER_PASS
-        network = self.network.to(device).eval()
-        blocks = [self._block(network, events[i : i + step], device) for i in range(0, len(events), step)]
+        slices = [events[i : i + step] for i in range(0, len(events), step)]
+        return self.joined([self.block(part.objects, part.present, device) for part in slices])
+
+    def joined(self, blocks: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """The embeddings of consecutive blocks as one, (n, dim); NonFiniteError names the first event at fault."""
         z = np.concatenate(blocks) if blocks else np.zeros((0, self.dim), dtype=np.float32)
         if not np.isfinite(z).all():
             row = int(np.argmin(np.isfinite(z).all(axis=1)))
             raise NonFiniteError(f"the embedding of event {row} is not finite: an object of it is beyond float32")
         return z
 
-    def _block(self, network: Network, events: Events, device: str) -> NDArray[np.float32]:
-        n = len(events)
-        objects = _padded(torch.tensor(events.objects), n).to(device)
-        present = _padded(torch.tensor(events.present), n).to(device)
+    def block(self, x: NDArray[np.float32], there: NDArray[np.bool_], device: str = "cpu") -> NDArray[np.float32]:
+        """The embedding (n, dim) of objects (n, slots, features) and which of them are present, (n, slots)."""
+        n, network = len(x), self.network.to(device).eval()
+        objects, present = _padded(torch.tensor(x), n).to(device), _padded(torch.tensor(there), n).to(device)
         with torch.inference_mode():
             starts = range(0, len(objects), ROWS_PER_PASS)
             passes = [network(objects[i : i + ROWS_PER_PASS], present[i : i + ROWS_PER_PASS]) for i in starts]

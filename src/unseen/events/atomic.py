@@ -13,7 +13,7 @@ from typing import Any
 
 from unseen.errors import DiskSpaceError
 
-__all__ = ["disk_space_guard", "file_hash", "write_json", "write_whole"]
+__all__ = ["FULL", "disk_space_guard", "file_hash", "write_json", "write_whole"]
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -37,7 +37,8 @@ def disk_space_guard(target: Path) -> Iterator[None]:
 def write_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; on success it is flushed to disk and renamed, on failure it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # The host too: on a file system that several machines share, two of them may write it with equal process numbers.
+    temporary = path.with_name(f".{path.name}.{os.uname().nodename}-{os.getpid()}.part")
     try:
         with disk_space_guard(path):
             yield temporary

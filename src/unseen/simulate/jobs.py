@@ -34,6 +34,9 @@ class LibraryJob:
     seed: int
     path: Path
 
+    def __str__(self) -> str:
+        return f"library {self.path}"
+
     @property
     def meta(self) -> dict[str, Any]:
         """What the file must have been made with to be used."""
@@ -54,6 +57,9 @@ class ShardJob:
     config: SimulationConfig
     path: Path
     libraries: tuple[LibraryJob, ...]
+
+    def __str__(self) -> str:
+        return f"shard {self.path}"
 
     @property
     def stream(self) -> tuple[str | int, ...]:

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from unseen.errors import ConfigError, MissingExtraError, SchemaError, did_you_mean
+from unseen import workers as parallel
+from unseen.errors import ClusterError, ConfigError, MissingExtraError, SchemaError, did_you_mean
 from unseen.events import Sample, Schema, ShardInfo, valid_shard, write_sample
 from unseen.simulate import worker
 from unseen.simulate.detector.response import COLLECTIONS, FEATURES
-from unseen.simulate.jobs import LibraryJob, ShardJob, plan_libraries, plan_shards, software
+from unseen.simulate.jobs import ShardJob, plan_libraries, plan_shards, software
 from unseen.simulate.libraries import valid_library
 from unseen.simulate.processes import Process, choose, load_processes
 from unseen.simulate.settings import ROLES, SimulationConfig
 
 __all__ = ["Progress", "simulate"]
 
-POLL_SECONDS = 1.0
+# How long a file may take to be seen here when another machine has written it.
+ARRIVAL_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -45,14 +44,18 @@ def simulate(
     seed: int,
     workers: int | None = None,
     progress: Callable[[Progress], None] | None = None,
+    cluster: str | None = None,
 ) -> dict[str, Sample]:
     """Simulate the samples `out`/train and `out`/test and return those that were asked for, by role.
 
     Shards that are whole and were made with the same settings and seed are kept, so a killed run continues; the files
-    do not depend on how often it was killed or on the number of workers (default: all cores).
-    Errors: MissingExtraError, UnknownProcessError, PythiaSettingsError, ConfigError, SchemaError, DiskSpaceError.
+    do not depend on how often it was killed or on the number of workers (default: all cores) and where they are:
+    `cluster` is one of `unseen.workers`, for which `out` must be on a file system that all its machines share.
+    Errors: MissingExtraError, UnknownProcessError, PythiaSettingsError, ConfigError, SchemaError, DiskSpaceError,
+    ClusterError, WorkerLostError, WorkerVersionError.
     """
-    out = Path(out)
+    out = Path(out).absolute()  # workers may have another working directory
+    parallel.check_cluster(cluster, workers)
     processes = check(config, seed)
     libraries = plan_libraries(config, processes, out, seed)
     shards = plan_shards(config, processes, out, seed, libraries)
@@ -65,9 +68,12 @@ def simulate(
         tracker = _Tracker(shards, done, progress)
         # Slowest first, so that no worker is left alone with a long one at the end.
         missing.sort(key=lambda job: not job.process.heavy_flavour)
+        useful = max(len(missing), len(wanted))
+        if workers is not None or cluster in (None, "local"):
+            workers = min(workers or parallel.cores(), useful)
         try:
-            with _Pool(min(workers or os.cpu_count() or 1, max(len(missing), len(wanted)))) as pool:
-                pool.run(worker.library, wanted, lambda job, result: None, tracker.report)
+            with parallel.workers(cluster, workers) as pool:
+                pool.run(worker.library, wanted, lambda job, _: _arrived(job.path), tracker.report)
                 pool.run(worker.shard, missing, tracker.finished, tracker.report)
         finally:
             _sweep(out)
@@ -124,6 +130,18 @@ def _sweep(out: Path) -> None:
         part.unlink(missing_ok=True)
 
 
+def _arrived(path: Path) -> None:
+    """ClusterError if a file that a worker has written cannot be seen from here."""
+    deadline = time.monotonic() + ARRIVAL_SECONDS
+    while not path.is_file():
+        if time.monotonic() > deadline:
+            raise ClusterError(
+                f"a worker has written {path} but it is not there on this machine: choose an --out on a file system "
+                "that all machines of the cluster share"
+            )
+        time.sleep(0.1)
+
+
 class _Tracker:
     """Counts finished shards and tells the caller."""
 
@@ -139,6 +157,7 @@ class _Tracker:
 
     def finished(self, job: ShardJob, info: ShardInfo) -> None:
         """Take note of a shard."""
+        _arrived(job.path)
         self._done[job.path] = info
 
     def report(self) -> None:
@@ -149,43 +168,6 @@ class _Tracker:
         rate = (events - self._before) / max(time.monotonic() - self._start, 1e-6)
         left = (total - events) / rate if rate > 0 else None
         self._progress(Progress(len(self._done), len(self._shards), events, total, rate, left))
-
-
-class _Pool:
-    """Worker processes that end with this block, however it ends."""
-
-    def __init__(self, workers: int):
-        # Spawned, because Pythia, HDF5 and torch do not survive a fork in every state.
-        self._executor = ProcessPoolExecutor(
-            workers, mp_context=get_context("spawn"), initializer=worker.start, initargs=(os.getpid(),)
-        )
-
-    def __enter__(self) -> _Pool:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        processes = list((self._executor._processes or {}).values()) if kind else []
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.join()
-
-    def run(
-        self,
-        task: Callable[[Any], Any],
-        jobs: list[Any],
-        finished: Callable[[Any, Any], None],
-        report: Callable[[], None],
-    ) -> None:
-        """Do all jobs; the first error ends the run."""
-        pending: dict[Future[Any], LibraryJob | ShardJob] = {self._executor.submit(task, job): job for job in jobs}
-        report()
-        while pending:
-            ready, _ = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
-            for future in ready:
-                finished(pending.pop(future), future.result())
-            report()
 
 
 def _describe(
