@@ -206,9 +206,13 @@ def power(
     ] = None,
     pool: Annotated[int | None, typer.Option(min=1, help="Events for toys beside the reference; default: 3 N.")] = None,
     processes: Annotated[str, typer.Option(help="Background processes to use; default: all but the signals.")] = "",
+    tests: Annotated[
+        str, typer.Option(help="Tests on the same toys, e.g. kernel,mmd,c2st,ceiling (docs/rivals.md has them all).")
+    ] = "kernel",
     config: Annotated[Path | None, typer.Option(help="YAML; its 'search' section is used.")] = None,
     seed: SeedOption = None,
-    workers: ThreadsOption = None,
+    workers: WorkersOption = None,
+    cluster: ClusterOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -234,7 +238,9 @@ def power(
         normalisation=normalisation,
         config=config,
         processes=tuple(name for name in processes.split(",") if name),
+        tests=tuple(name for name in tests.split(",") if name),
         workers=workers,
+        cluster=cluster,
     )
     content = study_power(options, Display(quiet))
     if not quiet and not as_json:

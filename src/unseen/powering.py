@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,17 @@ from unseen.events import Events, read
 from unseen.events.atomic import write_json, write_whole
 from unseen.power import Contender, PowerResult, Scan, ToyStore, content_hash, power_result, run_scan
 from unseen.power.kernel import kernel_contender
+from unseen.power.rival import Samples, learned_ceiling, rival_contender
 from unseen.progress import Display
 from unseen.report.figures.power import power_figure
 from unseen.report.style import hep_style
-from unseen.search import KernelTest
+from unseen.rivals import RIVALS, choose
 from unseen.search.calibrate import DEFAULT_TOYS
+from unseen.search.validate import check_name
 from unseen.searching import kernel_test
 from unseen.seeds import generator, small_seed
 from unseen.simulate.jobs import software
-from unseen.workers.threads import Threads
+from unseen.workers import check_cluster, workers
 
 __all__ = ["PowerOptions", "study_power"]
 
@@ -36,6 +38,7 @@ SETTINGS_PER_CENTER = 5  # of the linear statistic, whose Hessian comes from the
 POOL_PER_DATA = 3.0  # toys redraw the reference with the data, so the pool need not be much larger than the data
 MARGIN_SIGMA = 6.0
 DPI = 200
+KERNEL, CEILING = "kernel", "ceiling"
 
 
 @dataclass(frozen=True)
@@ -58,17 +61,19 @@ class PowerOptions:
     normalisation: str | None = None
     config: Path | None = None
     processes: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ("kernel",)
     workers: int | None = None
-    toys: Path | None = field(default=None)
+    cluster: str | None = None
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Events (n, d) of disjoint parts of the background."""
+    """Events (n, d) of disjoint parts of the background; `training` is for the test that knows the signal."""
 
     settings: FloatArray
     reference: FloatArray
     pool: FloatArray
+    training: FloatArray
 
 
 def study_power(options: PowerOptions, display: Display) -> dict[str, Any]:
@@ -76,6 +81,8 @@ def study_power(options: PowerOptions, display: Display) -> dict[str, Any]:
 
     Toys that are done are kept: the same study run again continues, and more toys or injections add to them.
     """
+    check_cluster(options.cluster, options.workers)
+    check_tests(options.tests)
     settings = _search_settings(options)
     background, signals = _events(options, display)
     parts = _split(background, options, settings)
@@ -83,20 +90,10 @@ def study_power(options: PowerOptions, display: Display) -> dict[str, Any]:
         f"N_R {len(parts.reference)}, N {options.n_data:g}, pool {len(parts.pool)}, settings {len(parts.settings)}, "
         f"{parts.reference.shape[1]} dimensions"
     )
-    test = kernel_test(settings, small_seed(options.seed, "search"))
-    test.fit(parts.reference, expected=options.n_data, settings=parts.settings)
-    contender = kernel_contender(
-        test,
-        parts.pool,
-        signals,
-        calibration=settings.calibration,
-        reference=settings.toy_reference,
-        seed=small_seed(options.seed, "toys"),
-    )
-    scan = _scan(options, settings, tuple(signals), contender)
-    arrays = (parts.settings, parts.reference, parts.pool, *signals.values())
-    about = _about(options, settings, test, contender, content_hash(*(np.asarray(a) for a in arrays)))
-    result = _study(options, scan, {"kernel": contender}, about, display)
+    contenders, arrays = _contenders(options, settings, parts, signals)
+    scan = _scan(options, settings, tuple(signals))
+    about = _about(options, settings, contenders, content_hash(*(np.asarray(a) for a in arrays)))
+    result = _study(options, scan, contenders, about, display)
     content = result.to_json()
     write_json(options.out, content)
     with hep_style("power"), write_whole(options.out.with_suffix(".png")) as temporary:
@@ -104,30 +101,55 @@ def study_power(options: PowerOptions, display: Display) -> dict[str, Any]:
     return content
 
 
+def _contenders(
+    options: PowerOptions, settings: SearchConfig, parts: Parts, signals: Mapping[str, FloatArray]
+) -> tuple[dict[str, Contender], tuple[FloatArray, ...]]:
+    """Return the tests of the study, and all events that their toys depend on."""
+    apart: dict[str, FloatArray] = {}
+    if CEILING in options.tests:
+        apart = {name: x[: len(x) // 2] for name, x in signals.items()}
+        signals = {name: x[len(x) // 2 :] for name, x in signals.items()}
+    samples = Samples(parts.settings, parts.reference, parts.pool, signals, options.n_data)
+    found: dict[str, Contender] = {}
+    for name in options.tests:
+        if name == KERNEL:
+            found[name] = _kernel(options, settings, samples)
+        elif name == CEILING:
+            found[name] = learned_ceiling(samples, parts.training, apart, options.n_signal, options.seed)
+        else:
+            found[name] = rival_contender(choose(name), samples)
+    used = (parts.settings, parts.reference, parts.pool, parts.training, *signals.values(), *apart.values())
+    return found, used
+
+
+def _kernel(options: PowerOptions, settings: SearchConfig, samples: Samples) -> Contender:
+    test = kernel_test(settings, small_seed(options.seed, "search"))
+    test.fit(samples.reference, expected=samples.expected, settings=samples.settings)
+    return kernel_contender(
+        test,
+        samples.pool,
+        samples.signals,
+        calibration=settings.calibration,
+        reference=settings.toy_reference,
+        seed=small_seed(options.seed, "toys"),
+    )
+
+
 def _study(
-    options: PowerOptions,
-    scan: Scan,
-    contenders: Mapping[str, Contender],
-    about: dict[str, Any],
-    display: Display,
+    options: PowerOptions, scan: Scan, contenders: Mapping[str, Contender], about: dict[str, Any], display: Display
 ) -> PowerResult:
-    store = ToyStore(options.toys or options.out.with_suffix(".toys"), about["configuration"])
-    with display.bar("toys times widths") as update:
+    """Throw the toys that are missing, on this machine's threads or on a cluster."""
+    store = ToyStore(options.out.with_suffix(".toys"), about["configuration"])
+    with workers(options.cluster, options.workers, threads=True) as pool, display.bar("toys times widths") as update:
         toys = run_scan(
             scan,
             {name: contender.candidate for name, contender in contenders.items()},
             {name: contender.needs_null_toys for name, contender in contenders.items()},
             store,
-            Threads(options.workers or _cores()),
+            pool,
             lambda done, total: update(done, total, ""),
         )
     return power_result(scan, contenders, toys, about)
-
-
-def _cores() -> int:
-    import torch
-
-    return torch.get_num_threads()
 
 
 def _search_settings(options: PowerOptions) -> SearchConfig:
@@ -200,13 +222,13 @@ def _split(background: FloatArray, options: PowerOptions, settings: SearchConfig
             f"the background has {len(background)} events; {total} are needed: {options.n_reference} as reference, "
             f"{n_pool} for toys (--pool) and {n_settings} for the test's settings"
         )
-    rows = generator(options.seed, "power", "split").permutation(len(background))[:total]
+    rows = generator(options.seed, "power", "split").permutation(len(background))
     first, second = n_settings, n_settings + options.n_reference
     x = background[rows]
-    return Parts(x[:first], x[first:second], x[second:])
+    return Parts(x[:first], x[first:second], x[second:total], x[total:])
 
 
-def _scan(options: PowerOptions, settings: SearchConfig, signals: tuple[str, ...], contender: Contender) -> Scan:
+def _scan(options: PowerOptions, settings: SearchConfig, signals: tuple[str, ...]) -> Scan:
     linear = settings.statistic == "linear"
     default = DEFAULT_TOYS["linear"] if linear else max(DEFAULT_NULL, options.n_toys)
     fixed = round(options.n_data) if settings.normalisation == "free" else None
@@ -215,7 +237,7 @@ def _scan(options: PowerOptions, settings: SearchConfig, signals: tuple[str, ...
 
 
 def _about(
-    options: PowerOptions, settings: SearchConfig, test: KernelTest, contender: Contender, content: str
+    options: PowerOptions, settings: SearchConfig, contenders: Mapping[str, Contender], content: str
 ) -> dict[str, Any]:
     """Return what the study was made of; `configuration` fixes the values of its toys."""
     ignored = {"n_toys", "n_toys_beside", "calibration", "combination", "memory_budget"}
@@ -230,8 +252,7 @@ def _about(
     return {
         "configuration": configuration,
         "options": {k: str(v) if isinstance(v, Path) else v for k, v in said.items()},
-        "calibration": contender.calibration,
-        "widths": list(test.fitted_widths),
+        "calibration": {name: contender.calibration for name, contender in contenders.items()},
         "statistic": settings.statistic,
         "normalisation": settings.normalisation,
         "software": software() | {"python": platform.python_version()},
@@ -261,3 +282,11 @@ def signal_files(texts: list[str]) -> dict[str, Path]:
             raise ConfigError(f"--signal {text}: the name '{name}' is not usable or given twice; write NAME={path}")
         files[name] = Path(path)
     return files
+
+
+def check_tests(names: tuple[str, ...]) -> None:
+    """Raise UnknownNameError for a test that there is not, ConfigError if none is named or one twice."""
+    for name in names:
+        check_name("test", name, (KERNEL, *RIVALS, CEILING))
+    if not names or len(set(names)) < len(names):
+        raise ConfigError(f"tests are {names}; name at least one, each once")

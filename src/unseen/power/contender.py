@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unseen.power.candidate import Candidate
+from unseen.rivals.rank_null import RankNull
 from unseen.search import Null
 
 __all__ = ["Contender", "Reading"]
@@ -20,7 +21,7 @@ Floats = NDArray[np.float64]
 class Reading:
     """One p-value from a test's statistics: the columns `columns`, combined as `combination`.
 
-    `per_injection`: the columns belong to the injections of the scan, one each, of a test that knows the signal's size.
+    `knowing` (a test that knows the signal and its size): the column for each injection of the scan, by signal.
     `analytic` is a null that needs no toys.
     """
 
@@ -29,21 +30,23 @@ class Reading:
     mode: str
     combination: str = "smallest_p"
     calibration: str = "toys"
-    per_injection: bool = False
+    knowing: Mapping[str, tuple[int, ...]] | None = None
     analytic: Null | None = None
 
-    def of(self, t: Floats, injection: int) -> Floats:
+    def of(self, t: Floats, signal: str, injection: int) -> Floats:
         """Return the statistics (n, k) that p comes from, of all columns; `injection` counts from 0."""
-        chosen: Sequence[int] = [self.columns[injection]] if self.per_injection else self.columns
-        read: Floats = t[:, chosen]
+        columns = self.columns if self.knowing is None else (self.knowing[signal][injection],)
+        read: Floats = t[:, columns]
         return read
 
-    def null(self, t: Floats | None, injection: int) -> Null:
+    def null(self, t: Floats | None, signal: str, injection: int) -> Null:
         """Return the null from the statistics of null toys."""
         if self.analytic is not None:
             return self.analytic
         assert t is not None
-        return Null(self.of(t, injection), self.mode, self.combination, self.calibration)
+        read = self.of(t, signal, injection)
+        kind = Null if read.shape[1] > 1 else RankNull  # one column's rank needs no moments, whatever its sign
+        return kind(read, self.mode, self.combination, self.calibration)
 
 
 @dataclass(frozen=True)

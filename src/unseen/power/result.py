@@ -105,7 +105,7 @@ def _curve(scan: Scan, reading: Reading, signal: str, t: Mapping[Sample, Floats]
     found = []
     for i in order:
         n = scan.injections[i]
-        null = reading.null(t.get(scan.null(n)), int(i))
-        found.append(significance(null, reading.of(t[scan.with_signal(signal, n)], int(i))))
+        null = reading.null(t.get(scan.null(n)), signal, int(i))
+        found.append(significance(null, reading.of(t[scan.with_signal(signal, n)], signal, int(i))))
     crossings = tuple(crossing(injections, found, level) for level in LEVELS)
     return Curve(reading.name, signal, injections, tuple(found), crossings)

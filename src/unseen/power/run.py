@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from unseen.power.candidate import Candidate
 from unseen.power.plan import Chunk, Sample, Scan, chunks, samples
 from unseen.power.store import ToyStore
-from unseen.workers.threads import Threads as Workers
+from unseen.workers import Workers
 
 __all__ = ["Toys", "run_scan"]
 

@@ -15,7 +15,7 @@ from unseen.search.validate import Floats
 __all__ = ["AnalyticCheck", "check_analytic", "cross_check", "tail_change"]
 
 # The largest predicted change of the tail at p = 1e-4. The prediction, from variances alone, fell short of the change
-# seen in linear toys by up to a factor 4.4 in its logarithm, so this keeps it below 20 % (docs/validation/calibration.md).
+# seen in linear toys by up to a factor 4.4 in its logarithm: this keeps it below 20 % (docs/validation/calibration.md).
 LARGEST_CHANGE = 1.04
 FAR_OUT = 1e-4
 SMALLEST_P = 1e-3  # two-sided, over all comparisons: a check of a true null fails this often

@@ -45,16 +45,23 @@ class Workers(Protocol):
 
 
 @contextmanager
-def workers(cluster: str | None, count: int | None, *, serial: bool = False) -> Iterator[Workers]:
+def workers(
+    cluster: str | None, count: int | None, *, serial: bool = False, threads: bool = False
+) -> Iterator[Workers]:
     """Open `count` workers (default: one for each core, or those that a cluster has).
 
     `cluster`: None for processes on this machine; "local" for a Dask cluster of such processes; "slurm" or "htcondor"
     for workers in batch jobs; or the address (tcp://host:port) or scheduler file of a Dask cluster that runs. With
-    `serial` a single worker on this machine is this process itself, with all its threads.
+    `serial` a single worker on this machine is this process itself, with all its threads; with `threads` workers on
+    this machine are threads of this process, for jobs that share much memory and leave Python to itself.
     Errors: ClusterError, MissingExtraError, MissingFileError, UnknownNameError, WorkerVersionError.
     """
     if cluster is None and serial and count == 1:
         yield Serial()
+    elif cluster is None and threads:
+        from unseen.workers.threads import Threads
+
+        yield Threads(count or cores())
     elif cluster is None:
         from unseen.workers.processes import Processes
 

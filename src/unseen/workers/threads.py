@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import torch
+from threadpoolctl import threadpool_limits
+
+from unseen.workers.loop import nothing, run_jobs
 
 __all__ = ["Threads"]
 
-POLL_SECONDS = 1.0
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
 class Threads:
     """Workers that share this process's memory: right for jobs that spend their time in torch and numpy.
 
-    Each has one thread inside torch, so that a job's result is the one that any other kind of worker gets.
+    Each has one thread inside the libraries, so that a job's result is the one that any other kind of worker gets.
     """
 
     def __init__(self, count: int) -> None:
@@ -24,26 +28,33 @@ class Threads:
 
     def run(
         self,
-        task: Callable[..., Any],
-        jobs: Sequence[Any],
-        finished: Callable[[Any, Any], None],
-        report: Callable[[], None] = lambda: None,
+        task: Callable[[Job, Any], Result],
+        jobs: Sequence[Job],
+        finished: Callable[[Job, Result], None],
+        report: Callable[[], None] = nothing,
         shared: Any = None,
     ) -> None:
-        """Do all jobs as `task(job, shared)`; `finished(job, result)` is called in this thread as each ends.
-
-        The first error ends the run: jobs that have not started are dropped, those that have are waited for.
-        """
+        """Do all jobs; after an error those that have started are waited for."""
         before = torch.get_num_threads()
-        pool = ThreadPoolExecutor(self.count, "unseen-job", torch.set_num_threads, (1,))
+        pool = ThreadPoolExecutor(self.count, "unseen-job", _single_threaded)
         try:
-            pending: dict[Future[Any], Any] = {pool.submit(task, job, shared): job for job in jobs}
-            report()
-            while pending:
-                ready, _ = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
-                for future in ready:
-                    finished(pending.pop(future), future.result())
-                report()
+            run_jobs(
+                jobs,
+                finished,
+                report,
+                count=lambda: self.count,
+                submit=lambda job: pool.submit(task, job, shared),
+                collect=_result,
+            )
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             torch.set_num_threads(before)
+
+
+def _single_threaded() -> None:
+    torch.set_num_threads(1)
+    threadpool_limits(1)
+
+
+def _result(job: object, future: Future[Result]) -> Result:
+    return future.result()
