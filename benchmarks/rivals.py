@@ -74,7 +74,7 @@ def one_dimensional() -> Problem:
     return Problem(
         "1-d",
         Samples(parts[0], parts[1], parts[2], events, 2000.0),
-        {"tail-bump": (4, 7, 10, 14, 20, 30), "broad-excess": (50, 75, 100, 140, 190, 260)},
+        {"tail-bump": (2, 4, 7, 10, 14, 20, 30), "broad-excess": (30, 50, 75, 100, 140, 190, 260)},
         300,
         {name: ratio(s.density) for name, s in chosen.items()},
     )
@@ -93,7 +93,7 @@ def four_dimensional() -> Problem:
     return Problem(
         "4-d mixture",
         Samples(parts[0], parts[1], parts[2], events, 1000.0),
-        {"narrow-cluster": (4, 7, 10, 14, 20, 32), "broad-excess": (30, 50, 75, 100, 140, 200)},
+        {"narrow-cluster": (2, 4, 7, 10, 14, 20, 32), "broad-excess": (15, 30, 50, 75, 100, 140, 200)},
         300,
         {name: ratio(*shape) for name, shape in shapes.items()},
     )
@@ -118,7 +118,7 @@ def quickstart(run: Path, signal: Path) -> Problem:
     z = model.embed(read(signal, schema=model.schema).of("ato4l")).astype(np.float64)
     half = len(z) // 2
     samples = Samples(x[:500], x[500:4500], x[4500:5700], {"a-4l": z[:half]}, 400.0)
-    injections = {"a-4l": (4, 7, 10, 14, 20, 32)}
+    injections = {"a-4l": (2, 4, 7, 10, 14, 20, 32)}
     return Problem("quickstart", samples, injections, 300, training=(x[5700:], {"a-4l": z[half:]}))
 
 
@@ -155,7 +155,8 @@ def compare(problem: Problem, names: Sequence[str], folder: Path, n_null: int, n
             null, toys = FEWER.get(name, (n_null, n_toys))
             fixed = round(problem.samples.expected) if conditional else None
             scan = Scan((signal,), injections, toys, null, SEED, fixed, chunk=250)
-            own = signal if name == "ceiling" else ""  # the others' null toys serve all signals
+            knows = f"{signal}-{'-'.join(map(str, injections))}"  # the others' null toys serve all signals
+            own = knows if name == "ceiling" else ""
             store = ToyStore(folder / problem.name / own / name, {"benchmark": "rivals", "test": name})
             start = time.perf_counter()
             done = run_scan(scan, {name: one.candidate}, {name: True}, store, threads)
