@@ -37,6 +37,7 @@ DEFAULT_NULL = 1000
 SETTINGS_PER_CENTER = 5  # of the linear statistic, whose Hessian comes from the settings events that are no centres
 POOL_PER_DATA = 3.0  # toys redraw the reference with the data, so the pool need not be much larger than the data
 MARGIN_SIGMA = 6.0
+FEWEST_SETTINGS = 100
 DPI = 200
 KERNEL, CEILING = "kernel", "ceiling"
 
@@ -212,16 +213,22 @@ def _of(events: Events, processes: tuple[str, ...], without: set[str], path: Pat
 
 
 def _split(background: FloatArray, options: PowerOptions, settings: SearchConfig) -> Parts:
-    """Return settings, reference and pool: disjoint random parts of the background."""
-    n_settings = settings.n_centers * (SETTINGS_PER_CENTER if settings.statistic == "linear" else 1)
-    needed = int(np.ceil(options.n_data + MARGIN_SIGMA * np.sqrt(options.n_data)))
-    n_pool = options.n_pool or max(int(POOL_PER_DATA * options.n_data), needed)
-    total = n_settings + options.n_reference + n_pool
-    if len(background) < total:
+    """Return settings, reference, pool and training: disjoint random parts of the background.
+
+    Settings get fewer events than they want where there are not more; the test that knows the signal gets what is left,
+    at least as many as the settings.
+    """
+    wanted = settings.n_centers * (SETTINGS_PER_CENTER if settings.statistic == "linear" else 1)
+    margin = int(np.ceil(options.n_data + MARGIN_SIGMA * np.sqrt(options.n_data)))
+    n_pool = options.n_pool or max(int(POOL_PER_DATA * options.n_data), margin)
+    left = len(background) - options.n_reference - n_pool
+    n_settings = min(wanted, left // 2 if CEILING in options.tests else left)
+    if n_settings < FEWEST_SETTINGS:
         raise NotEnoughEventsError(
-            f"the background has {len(background)} events; {total} are needed: {options.n_reference} as reference, "
-            f"{n_pool} for toys (--pool) and {n_settings} for the test's settings"
+            f"the background has {len(background)} events: {options.n_reference} as reference and {n_pool} for toys "
+            f"(--pool) leave {max(left, 0)} for the tests' settings, which want {wanted} and need {FEWEST_SETTINGS}"
         )
+    total = n_settings + options.n_reference + n_pool
     rows = generator(options.seed, "power", "split").permutation(len(background))
     first, second = n_settings, n_settings + options.n_reference
     x = background[rows]
