@@ -87,11 +87,13 @@ def with_combination(null: Null, name: str) -> Null:
     )
 
 
-def uniformity(n_sets: int, dimensions: tuple[int, ...], statistics: tuple[str, ...]) -> list[dict[str, object]]:
+def uniformity(
+    n_sets: int, dimensions: list[int], statistics: list[str], normalisations: list[str]
+) -> list[dict[str, object]]:
     """Test every case and print its p-value of uniformity and its rate of p <= 0.05."""
     rows = []
     calibrate.CHECK_TOYS = 50  # the analytic null is judged here by its p-values, not by its own check
-    todo = [(d, *case) for d in dimensions for case in cases() if case[0] in statistics]
+    todo = [(d, *case) for d in dimensions for case in cases() if case[0] in statistics and case[2] in normalisations]
     n_tests = len(todo) * len(COMBINATIONS)
     for i, (d, statistic, calibration, normalisation) in enumerate(todo):
         for name, p in p_values(d, statistic, calibration, normalisation, n_sets, i).items():
@@ -164,10 +166,11 @@ def main() -> None:
     parser.add_argument("--tail-cases", type=int, nargs="+", default=list(range(len(TAILS))))
     parser.add_argument("--dimensions", type=int, nargs="+", default=list(DIMENSIONS))
     parser.add_argument("--statistics", nargs="+", choices=STATISTICS, default=list(STATISTICS))
+    parser.add_argument("--normalisations", nargs="+", choices=NORMALISATIONS, default=list(NORMALISATIONS))
     parser.add_argument("--parts", nargs="+", default=["uniformity", "tails"])
     options = parser.parse_args()
     rows = (
-        uniformity(options.sets, tuple(options.dimensions), tuple(options.statistics))
+        uniformity(options.sets, options.dimensions, options.statistics, options.normalisations)
         if "uniformity" in options.parts
         else []
     )

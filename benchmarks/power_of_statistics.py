@@ -45,9 +45,9 @@ def cluster(center: float, width: float) -> Callable[[np.random.Generator, int],
 
 # Injections that bracket a median Z of 3, found by trial.
 SIGNALS: dict[str, tuple[Callable[[np.random.Generator, int], Floats], tuple[int, ...]]] = {
-    "cluster-in-the-tail": (cluster(-1.9, 0.3), (8, 12, 16, 20, 26, 34)),
-    "narrow-cluster-in-the-bulk": (cluster(0.0, 0.25), (25, 35, 45, 55, 70, 90)),
-    "broad-excess": (cluster(0.8, 1.3), (60, 90, 120, 150, 190, 240)),
+    "cluster-in-the-tail": (cluster(-1.9, 0.3), (4, 6, 8, 12, 16, 20, 26, 34)),
+    "narrow-cluster-in-the-bulk": (cluster(0.0, 0.25), (25, 35, 45, 55, 70, 90, 120)),
+    "broad-excess": (cluster(0.8, 1.3), (30, 45, 60, 75, 90, 120, 150, 190, 240)),
 }
 TESTS: dict[str, dict[str, Any]] = {
     "converged": {"statistic": "converged"},
