@@ -18,7 +18,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +33,18 @@ from power_of_statistics import cluster
 from scipy import stats
 
 from unseen import load, read
-from unseen.power import Contender, Curve, Scan, ToyStore, power_result, run_scan
+from unseen.power import Contender, Curve, PowerResult, Scan, ToyStore, power_result, run_scan
 from unseen.power.kernel import kernel_contender
 from unseen.power.rival import Samples, ceiling_contender, learned_ceiling, rival_contender
+from unseen.report.figures.power import power_figure
+from unseen.report.style import hep_style
 from unseen.rivals import RIVALS, Ceiling, choose
 from unseen.search import KernelTest
 from unseen.workers.threads import Threads
 
 Floats = NDArray[np.float64]
 SEED = 11
+MOST_DRAWN = 8
 # Tests that cost too much for all toys: null toys, pseudo-data at each injection.
 FEWER = {"c2st": (1000, 50), "nplm_nn": (250, 20), "kernel_free": (1000, 100)}
 # The neural network trains for a second per toy, and the null of the free kernel test differs between injections.
@@ -58,6 +61,7 @@ class Problem:
     n_centers: int
     log_ratio: Mapping[str, Callable[[Floats], Floats]] = field(default_factory=dict)
     training: tuple[Floats, Mapping[str, Floats]] | None = None
+    published: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
 
 
 def one_dimensional() -> Problem:
@@ -77,6 +81,7 @@ def one_dimensional() -> Problem:
         {"tail-bump": (2, 4, 7, 10, 14, 20, 30), "broad-excess": (30, 50, 75, 100, 140, 190, 260)},
         300,
         {name: ratio(s.density) for name, s in chosen.items()},
+        published={name: [(s.events, s.kernel_z)] for name, s in chosen.items()},
     )
 
 
@@ -151,6 +156,7 @@ def compare(problem: Problem, names: Sequence[str], folder: Path, n_null: int, n
     names = [name for name in names if problem.name in ONLY.get(name, (problem.name,))]
     for signal, injections in problem.injections.items():
         best: dict[str, float] = {}
+        curves: list[Curve] = []
         for name, (one, conditional) in contenders(problem, signal, names).items():
             null, toys = FEWER.get(name, (n_null, n_toys))
             fixed = round(problem.samples.expected) if conditional else None
@@ -165,8 +171,18 @@ def compare(problem: Problem, names: Sequence[str], folder: Path, n_null: int, n
             result = power_result(scan, {name: one}, done, {})
             for reading in one.readings:
                 label = name if reading.name == "kernel" else reading.name
-                rows += report(problem, signal, label, result.curve(reading.name, signal), milliseconds, best)
+                curves.append(replace(result.curve(reading.name, signal), test=label))
+                rows += report(problem, signal, label, curves[-1], milliseconds, best)
+        draw(problem, signal, curves, folder.with_name(f"{folder.stem}-{problem.name.replace(' ', '-')}-{signal}.png"))
     return rows
+
+
+def draw(problem: Problem, signal: str, curves: Sequence[Curve], path: Path) -> None:
+    """Write the figure of one signal: the best tests at half power, the ceiling among them."""
+    order = sorted(curves, key=lambda curve: -sum(curve.power(2.0)))[:MOST_DRAWN]
+    result = PowerResult(tuple(order), {"options": {"n_data": problem.samples.expected}})
+    with hep_style("rivals"):
+        power_figure(result, problem.published).savefig(path, dpi=160)
 
 
 def report(
