@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
-from sklearn.isotonic import IsotonicRegression
+from scipy import optimize, stats
 
 from unseen.power.significance import Significance
 
@@ -82,7 +81,7 @@ def _share_above(found: Significance, level: float) -> float:
 
 def _rising(share: Floats) -> Floats:
     """Return the closest non-decreasing sequence: more signal cannot make a test less powerful but by fluctuation."""
-    fitted: Floats = IsotonicRegression().fit_transform(np.arange(len(share)), share)
+    fitted: Floats = optimize.isotonic_regression(share).x
     return fitted
 
 
