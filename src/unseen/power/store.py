@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,11 +70,14 @@ class ToyStore:
 
     def write(self, chunk: Chunk, t: Floats) -> None:
         """Add the statistics of a chunk. Raises DiskSpaceError."""
-        with write_whole(self.path(chunk)) as temporary, h5py.File(temporary, "w") as file:
+        buffer = io.BytesIO()  # HDF5 itself does not survive a full disk: it tries again when it closes the file
+        with h5py.File(buffer, "w") as file:
             file.create_dataset("t", data=t)
             attributes = {"test": chunk.test, "column": chunk.column, "sample": chunk.sample.name, "seed": chunk.seed}
             for name, value in attributes.items():
                 file.attrs[name] = value
+        with write_whole(self.path(chunk)) as temporary:
+            temporary.write_bytes(buffer.getbuffer())
 
 
 def _read_header(path: Path) -> dict[str, Any]:
