@@ -90,7 +90,16 @@ def _read_header(path: Path) -> dict[str, Any]:
     return content
 
 
+def _flat(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Return the values by their names with dots."""
+    flat: dict[str, Any] = {}
+    for name, value in content.items():
+        flat |= _flat(value, f"{above}{name}.") if isinstance(value, dict) else {above + name: value}
+    return flat
+
+
 def _require_same(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    found, wanted = _flat(found), _flat(wanted)
     differing = [name for name in wanted.keys() | found.keys() if found.get(name) != wanted.get(name)]
     if differing:
         what = ", ".join(f"{name} ({found.get(name)!r}, now {wanted.get(name)!r})" for name in sorted(differing))
