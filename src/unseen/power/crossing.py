@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
-from sklearn.isotonic import IsotonicRegression
+from scipy import optimize, stats
 
 from unseen.power.significance import Significance
 
@@ -24,8 +23,8 @@ MOST_FAILED = 0.1  # of the bootstrap samples may leave the scan without a cross
 class Crossing:
     """N_S at which the median Z is `level`, with the interval of 68 % of bootstrap samples; None where it is unknown.
 
-    `why` then says so: the null does not resolve this Z, or the scan does not reach it. An end of the interval is None
-    where bootstrap samples leave the scan.
+    `why` then says so: the null does not resolve this Z, or the scan does not reach it. The interval is None where
+    bootstrap samples leave the scan, and where the scan is so coarse that `n` is only between two of its numbers.
     """
 
     level: float
@@ -47,6 +46,9 @@ def crossing(injections: Sequence[int], found: Sequence[Significance], level: fl
         below = _share_above(found[-1], level) < 0.5
         where = f"more than {injections[-1]}" if below else f"fewer than {injections[0]}"
         return Crossing(level, None, (None, None), f"{where} signal events; widen the scan")
+    coarse = _too_coarse(injections, found, level)
+    if coarse:
+        return Crossing(level, n, (None, None), coarse)
     rng = np.random.default_rng(seed)
     drawn = [_crossed(injections, [s.resampled(rng) for s in found], level) for _ in range(BOOTSTRAPS)]
     inside = np.array([value for value in drawn if value is not None])
@@ -76,13 +78,25 @@ def _crossed(injections: Sequence[int], found: Sequence[Significance], level: fl
     return x[0] + (level - z[0]) / (z[1] - z[0]) * (x[1] - x[0]) if z[1] > z[0] else float(x[1])
 
 
+def _too_coarse(injections: Sequence[int], found: Sequence[Significance], level: float) -> str:
+    """Return why neither Z nor power says where between two injections the crossing is; empty if one does."""
+    share = _rising(np.array([_share_above(s, level) for s in found]))
+    i = int(np.argmax(share >= 0.5))
+    if share[i] < 1.0 or np.median(found[i].z) < found[i].largest_z:
+        return ""
+    return (
+        f"all pseudo-data with {injections[i]} signal events are beyond the null; add numbers between "
+        f"{injections[i - 1]} and {injections[i]} to the scan"
+    )
+
+
 def _share_above(found: Significance, level: float) -> float:
     return float(np.mean(found.p <= stats.norm.sf(level)))
 
 
 def _rising(share: Floats) -> Floats:
     """Return the closest non-decreasing sequence: more signal cannot make a test less powerful but by fluctuation."""
-    fitted: Floats = IsotonicRegression().fit_transform(np.arange(len(share)), share)
+    fitted: Floats = optimize.isotonic_regression(share).x
     return fitted
 
 

@@ -57,6 +57,9 @@ class Significance:
 def significance(null: Null, t: Floats) -> Significance:
     """Return the significance of pseudo-data with statistics t (n, k)."""
     found = [null.p_value(row) for row in t]
-    analytic = null.calibration == "asymptotic" and null.t.shape[1] < 2
-    resolution = max(value.resolution for value in found)
-    return Significance(np.array([value.p for value in found]), resolution, None if analytic else null.n_toys)
+    p = np.array([value.p for value in found])
+    if null.calibration == "asymptotic" and null.t.shape[1] < 2:
+        return Significance(p, found[0].resolution, None)
+    # Beyond all draws of an analytic null p is a bound without a resolution, different for each data set.
+    resolution = 1.0 / (null.n_toys + 1)
+    return Significance(np.maximum(p, resolution), resolution, null.n_toys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,11 +70,14 @@ class ToyStore:
 
     def write(self, chunk: Chunk, t: Floats) -> None:
         """Add the statistics of a chunk. Raises DiskSpaceError."""
-        with write_whole(self.path(chunk)) as temporary, h5py.File(temporary, "w") as file:
+        buffer = io.BytesIO()  # HDF5 itself does not survive a full disk: it tries again when it closes the file
+        with h5py.File(buffer, "w") as file:
             file.create_dataset("t", data=t)
             attributes = {"test": chunk.test, "column": chunk.column, "sample": chunk.sample.name, "seed": chunk.seed}
             for name, value in attributes.items():
                 file.attrs[name] = value
+        with write_whole(self.path(chunk)) as temporary:
+            temporary.write_bytes(buffer.getbuffer())
 
 
 def _read_header(path: Path) -> dict[str, Any]:
@@ -86,7 +90,16 @@ def _read_header(path: Path) -> dict[str, Any]:
     return content
 
 
+def _flat(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Return the values by their names with dots."""
+    flat: dict[str, Any] = {}
+    for name, value in content.items():
+        flat |= _flat(value, f"{above}{name}.") if isinstance(value, dict) else {above + name: value}
+    return flat
+
+
 def _require_same(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    found, wanted = _flat(found), _flat(wanted)
     differing = [name for name in wanted.keys() | found.keys() if found.get(name) != wanted.get(name)]
     if differing:
         what = ", ".join(f"{name} ({found.get(name)!r}, now {wanted.get(name)!r})" for name in sorted(differing))
