@@ -25,7 +25,7 @@ from unseen.report.figures.power import power_figure
 from unseen.report.style import hep_style
 from unseen.rivals import RIVALS, choose
 from unseen.search.calibrate import DEFAULT_TOYS
-from unseen.search.validate import check_name
+from unseen.search.validate import as_events, as_weights, check_name
 from unseen.searching import kernel_test
 from unseen.seeds import generator, small_seed
 from unseen.simulate.jobs import software
@@ -174,10 +174,13 @@ def _events(options: PowerOptions, display: Display) -> tuple[FloatArray, dict[s
     signals = {}
     for name, path in options.signals.items():
         x, w = _load(path, model, (name,), set())
-        signals[name] = unweighted(x, w, rng)
-        if len(signals[name]) < max(options.n_signal):
+        signals[name] = unweighted(as_events(f"signal '{name}'", x, background.shape[1]), w, rng)
+        half = CEILING in options.tests
+        left = len(signals[name]) - (len(signals[name]) // 2 if half else 0)
+        if left < max(options.n_signal):
+            why = f" beside the {len(signals[name]) - left} that train the ceiling" if half else ""
             raise NotEnoughEventsError(
-                f"signal '{name}' has {len(signals[name])} events, {max(options.n_signal)} are to be injected"
+                f"signal '{name}' has {left} events{why}, {max(options.n_signal)} are to be injected"
             )
     return kept, signals
 
@@ -191,8 +194,8 @@ def _load(
     """
     if path.suffix == ".npz":
         arrays = read_arrays(path, needs=("x",))
-        x = np.asarray(arrays["x"], dtype=np.float64)
-        return x, np.asarray(arrays.get("weights", np.ones(len(x))), dtype=np.float64)
+        x = as_events(f"x of {path}", arrays["x"])
+        return x, as_weights(f"the weights of {path}", arrays.get("weights"), len(x))
     if model is None:
         raise ConfigError(f"{path} holds collisions: name an embedding with --model, or pass .npz files with x (n, d)")
     events = _of(read(path, schema=model.schema, select=True), processes, without, path)
