@@ -104,7 +104,7 @@ def study_power(options: PowerOptions, display: Display) -> dict[str, Any]:
 def _contenders(
     options: PowerOptions, settings: SearchConfig, parts: Parts, signals: Mapping[str, FloatArray]
 ) -> tuple[dict[str, Contender], tuple[FloatArray, ...]]:
-    """Return the tests of the study, and all events that their toys depend on."""
+    """Return the tests of the study by the names of their toys, and all events that these depend on."""
     apart: dict[str, FloatArray] = {}
     if CEILING in options.tests:
         apart = {name: x[: len(x) // 2] for name, x in signals.items()}
@@ -115,7 +115,9 @@ def _contenders(
         if name == KERNEL:
             found[name] = _kernel(options, settings, samples)
         elif name == CEILING:
-            found[name] = learned_ceiling(samples, parts.training, apart, options.n_signal, options.seed)
+            # It has a column for each injection: toys of other injections are not its own.
+            key = f"{name}-{content_hash(np.unique(options.n_signal))[:8]}"
+            found[key] = learned_ceiling(samples, parts.training, apart, options.n_signal, options.seed)
         else:
             found[name] = rival_contender(choose(name), samples)
     used = (parts.settings, parts.reference, parts.pool, parts.training, *signals.values(), *apart.values())
@@ -255,7 +257,7 @@ def _about(
     return {
         "configuration": configuration,
         "options": {k: str(v) if isinstance(v, Path) else v for k, v in said.items()},
-        "calibration": {name: contender.calibration for name, contender in contenders.items()},
+        "calibration": {r.name: contender.calibration for contender in contenders.values() for r in contender.readings},
         "statistic": settings.statistic,
         "normalisation": settings.normalisation,
         "software": software() | {"python": platform.python_version()},
