@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from unseen.arrays import FloatArray, read_arrays
 from unseen.commands import unweighted
-from unseen.config import SearchConfig, load_config
+from unseen.config import SearchConfig, load_config, mistakes
 from unseen.embed import Model
 from unseen.errors import ConfigError, NotEnoughEventsError, UnknownProcessError, did_you_mean
 from unseen.events import Events, read
@@ -161,8 +162,8 @@ def _search_settings(options: PowerOptions) -> SearchConfig:
     changes = {name: value for name, value in said.items() if value is not None}
     try:
         return SearchConfig.model_validate(settings.model_dump() | changes)
-    except ValueError as error:
-        raise ConfigError(f"power: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        raise ConfigError(f"power: {mistakes(error)}") from error
 
 
 def _events(options: PowerOptions, display: Display) -> tuple[FloatArray, dict[str, FloatArray]]:
