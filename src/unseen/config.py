@@ -23,6 +23,7 @@ __all__ = [
     "SearchConfig",
     "SignalConfig",
     "load_config",
+    "mistakes",
     "parse_config",
     "to_yaml",
 ]
@@ -170,8 +171,12 @@ def parse_config(content: Any, origin: str = "config") -> Config:
     try:
         return Config.model_validate(content)
     except ValidationError as error:
-        mistakes = [_explain(dict(item)) for item in error.errors()[:MOST_MISTAKES]]
-        raise ConfigError(f"{origin}: {'; '.join(mistakes)}") from error
+        raise ConfigError(f"{origin}: {mistakes(error)}") from error
+
+
+def mistakes(error: ValidationError) -> str:
+    """Return what is wrong with a configuration, in one line."""
+    return "; ".join(_explain(dict(item)) for item in error.errors()[:MOST_MISTAKES])
 
 
 def load_config(path: str | Path) -> Config:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from unseen.arrays import FloatArray, read_arrays
 from unseen.commands import unweighted
-from unseen.config import SearchConfig, load_config
+from unseen.config import SearchConfig, load_config, mistakes
 from unseen.embed import Model
 from unseen.errors import ConfigError, NotEnoughEventsError, UnknownProcessError, did_you_mean
 from unseen.events import Events, read
@@ -25,7 +26,7 @@ from unseen.report.figures.power import power_figure
 from unseen.report.style import hep_style
 from unseen.rivals import RIVALS, choose
 from unseen.search.calibrate import DEFAULT_TOYS
-from unseen.search.validate import check_name
+from unseen.search.validate import as_events, as_weights, check_name
 from unseen.searching import kernel_test
 from unseen.seeds import generator, small_seed
 from unseen.simulate.jobs import software
@@ -105,7 +106,7 @@ def study_power(options: PowerOptions, display: Display) -> dict[str, Any]:
 def _contenders(
     options: PowerOptions, settings: SearchConfig, parts: Parts, signals: Mapping[str, FloatArray]
 ) -> tuple[dict[str, Contender], tuple[FloatArray, ...]]:
-    """Return the tests of the study, and all events that their toys depend on."""
+    """Return the tests of the study by the names of their toys, and all events that these depend on."""
     apart: dict[str, FloatArray] = {}
     if CEILING in options.tests:
         apart = {name: x[: len(x) // 2] for name, x in signals.items()}
@@ -116,7 +117,9 @@ def _contenders(
         if name == KERNEL:
             found[name] = _kernel(options, settings, samples)
         elif name == CEILING:
-            found[name] = learned_ceiling(samples, parts.training, apart, options.n_signal, options.seed)
+            # It has a column for each injection: toys of other injections are not its own.
+            key = f"{name}-{content_hash(np.unique(options.n_signal))[:8]}"
+            found[key] = learned_ceiling(samples, parts.training, apart, options.n_signal, options.seed)
         else:
             found[name] = rival_contender(choose(name), samples)
     used = (parts.settings, parts.reference, parts.pool, parts.training, *signals.values(), *apart.values())
@@ -160,8 +163,8 @@ def _search_settings(options: PowerOptions) -> SearchConfig:
     changes = {name: value for name, value in said.items() if value is not None}
     try:
         return SearchConfig.model_validate(settings.model_dump() | changes)
-    except ValueError as error:
-        raise ConfigError(f"power: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        raise ConfigError(f"power: {mistakes(error)}") from error
 
 
 def _events(options: PowerOptions, display: Display) -> tuple[FloatArray, dict[str, FloatArray]]:
@@ -175,10 +178,13 @@ def _events(options: PowerOptions, display: Display) -> tuple[FloatArray, dict[s
     signals = {}
     for name, path in options.signals.items():
         x, w = _load(path, model, (name,), set())
-        signals[name] = unweighted(x, w, rng)
-        if len(signals[name]) < max(options.n_signal):
+        signals[name] = unweighted(as_events(f"signal '{name}'", x, background.shape[1]), w, rng)
+        half = CEILING in options.tests
+        left = len(signals[name]) - (len(signals[name]) // 2 if half else 0)
+        if left < max(options.n_signal):
+            why = f" beside the {len(signals[name]) - left} that train the ceiling" if half else ""
             raise NotEnoughEventsError(
-                f"signal '{name}' has {len(signals[name])} events, {max(options.n_signal)} are to be injected"
+                f"signal '{name}' has {left} events{why}, {max(options.n_signal)} are to be injected"
             )
     return kept, signals
 
@@ -192,8 +198,8 @@ def _load(
     """
     if path.suffix == ".npz":
         arrays = read_arrays(path, needs=("x",))
-        x = np.asarray(arrays["x"], dtype=np.float64)
-        return x, np.asarray(arrays.get("weights", np.ones(len(x))), dtype=np.float64)
+        x = as_events(f"x of {path}", arrays["x"])
+        return x, as_weights(f"the weights of {path}", arrays.get("weights"), len(x))
     if model is None:
         raise ConfigError(f"{path} holds collisions: name an embedding with --model, or pass .npz files with x (n, d)")
     events = _of(read(path, schema=model.schema, select=True), processes, without, path)
@@ -259,7 +265,7 @@ def _about(
     return {
         "configuration": configuration,
         "options": {k: str(v) if isinstance(v, Path) else v for k, v in said.items()},
-        "calibration": {name: contender.calibration for name, contender in contenders.items()},
+        "calibration": {r.name: contender.calibration for contender in contenders.values() for r in contender.readings},
         "statistic": settings.statistic,
         "normalisation": settings.normalisation,
         "software": software() | {"python": platform.python_version()},

@@ -12,11 +12,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from tests.rivals.problems import Codes
+from tests.rivals.problems import SMALL, Codes
 from tests.search.problems import Floats, mixture, small_test
 from unseen.power import Candidate
 from unseen.power.rival import RivalCandidate, Samples, rival_contender
-from unseen.rivals import Rival, choose
+from unseen.rivals import Rival
 from unseen.rivals.base import Seed
 from unseen.search import KernelTest, PseudoData
 
@@ -48,7 +48,7 @@ def pseudo_data(reference: str = "auto", **options: object) -> PseudoData:
 
 
 def rival(name: str) -> Candidate:
-    return rival_contender(choose(name), samples()).candidate
+    return rival_contender(SMALL[name](), samples()).candidate
 
 
 class Recorder(Rival):

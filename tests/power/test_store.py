@@ -182,7 +182,7 @@ for i in range(100_000):
 def test_a_process_that_is_killed_leaves_whole_files(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", WRITER, tmp_path], cwd=Path(__file__).parents[2])
     deadline = time.monotonic() + 60
-    while len(list(tmp_path.rglob("*.h5"))) < 20 and time.monotonic() < deadline:
+    while len(list(tmp_path.rglob("*.h5"))) < 20 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()

@@ -39,11 +39,11 @@ class FlowCut(ScoreCut):
     def __init__(self, cut: float = 0.01, epochs: int = 60, seed: int = 0) -> None:
         super().__init__(cut, seed)
         self.epochs = check_count("epochs", epochs, 1)
-        self._flows = _zuko().flows
+        _zuko()  # said before anything is computed; not kept, since a module cannot be sent to other processes
 
     def _learn(self, z: Floats, rng: np.random.Generator) -> None:
         with seeded(rng):
-            flow = self._flows.NSF(z.shape[1], transforms=TRANSFORMS, hidden_features=HIDDEN)
+            flow = _zuko().flows.NSF(z.shape[1], transforms=TRANSFORMS, hidden_features=HIDDEN)
         x = torch.from_numpy(z).float()
 
         def loss(rows: Tensor) -> Tensor:
