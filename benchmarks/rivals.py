@@ -3,8 +3,7 @@
 Three problems: the published one-dimensional one (arXiv:2204.02317), a four-dimensional Gaussian mixture, and the
 embedding of a finished quickstart run. Pseudo-data have N_S signal events among Poisson(N) background ones; reference
 and background are drawn anew for every toy. The kernel test with the yield known competes with the ceiling and the
-tests that use the yield; with free normalisation it competes with the tests of shape alone, and has toys of its own
-that condition on the number of data events. Tests that cost much get fewer toys, which the table says. Prints tables,
+tests that use the yield; with free normalisation it competes with the tests of shape alone. Tests that cost much get fewer toys, which the table says. Prints tables,
 writes JSON; toys that are done are kept beside it:
 
     python benchmarks/rivals.py --out runs/bench/rivals.json --run runs/quickstart --signal runs/signal/simulate/test
@@ -46,9 +45,9 @@ Floats = NDArray[np.float64]
 SEED = 11
 MOST_DRAWN = 8
 # Tests that cost too much for all toys: null toys, pseudo-data at each injection.
-FEWER = {"c2st": (1000, 50), "nplm_nn": (250, 20), "kernel_free": (1000, 100)}
-# The neural network trains for a second per toy, and the null of the free kernel test differs between injections.
-ONLY = {"nplm_nn": ("4-d mixture",), "kernel_free": ("4-d mixture",)}
+FEWER = {"c2st": (1000, 50), "nplm_nn": (250, 20)}
+# The neural network trains for a second per toy.
+ONLY = {"nplm_nn": ("4-d mixture",)}
 
 
 @dataclass(frozen=True)
@@ -127,25 +126,25 @@ def quickstart(run: Path, signal: Path) -> Problem:
     return Problem("quickstart", samples, injections, 300, training=(x[5700:], {"a-4l": z[half:]}))
 
 
-def contenders(problem: Problem, signal: str, names: Sequence[str]) -> dict[str, tuple[Contender, bool]]:
-    """Return the tests by name, and whether they condition on the number of data events."""
+def contenders(problem: Problem, signal: str, names: Sequence[str]) -> dict[str, Contender]:
+    """Return the tests by name."""
     samples, injections = problem.samples, problem.injections[signal]
-    found: dict[str, tuple[Contender, bool]] = {}
+    found: dict[str, Contender] = {}
     for name in names:
         if name.startswith("kernel"):
             normalisation = name.removeprefix("kernel_")
             test = KernelTest(n_centers=problem.n_centers, normalisation=normalisation, seed=SEED)
             test.fit(samples.reference, expected=samples.expected, settings=samples.settings)
             kernel = kernel_contender(test, samples.pool, samples.signals, calibration="toys")
-            found[name] = (kernel, normalisation == "free")
+            found[name] = kernel
         elif name != "ceiling":
-            found[name] = (rival_contender(choose(name), samples), False)
+            found[name] = rival_contender(choose(name), samples)
         elif problem.training is None:
             ceiling = Ceiling(injections, problem.log_ratio[signal])
-            found[name] = (ceiling_contender({signal: ceiling}, injections, samples), False)
+            found[name] = ceiling_contender({signal: ceiling}, injections, samples)
         else:
             background, signals = problem.training
-            found[name] = (learned_ceiling(samples, background, {signal: signals[signal]}, injections, SEED), False)
+            found[name] = learned_ceiling(samples, background, {signal: signals[signal]}, injections, SEED)
     return found
 
 
@@ -157,10 +156,9 @@ def compare(problem: Problem, names: Sequence[str], folder: Path, n_null: int, n
     for signal, injections in problem.injections.items():
         best: dict[str, float] = {}
         curves: list[Curve] = []
-        for name, (one, conditional) in contenders(problem, signal, names).items():
+        for name, one in contenders(problem, signal, names).items():
             null, toys = FEWER.get(name, (n_null, n_toys))
-            fixed = round(problem.samples.expected) if conditional else None
-            scan = Scan((signal,), injections, toys, null, SEED, fixed, chunk=250)
+            scan = Scan((signal,), injections, toys, null, SEED, chunk=250)
             knows = f"{signal}-{'-'.join(map(str, injections))}"  # the others' null toys serve all signals
             own = knows if name == "ceiling" else ""
             store = ToyStore(folder / problem.name / own / name, {"benchmark": "rivals", "test": name})
