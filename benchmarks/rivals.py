@@ -3,8 +3,8 @@
 Three problems: the published one-dimensional one (arXiv:2204.02317), a four-dimensional Gaussian mixture, and the
 embedding of a finished quickstart run. Pseudo-data have N_S signal events among Poisson(N) background ones; reference
 and background are drawn anew for every toy. The kernel test with the yield known competes with the ceiling and the
-tests that use the yield; with free normalisation it competes with the tests of shape alone. Tests that cost much get fewer toys, which the table says. Prints tables,
-writes JSON; toys that are done are kept beside it:
+tests that use the yield; with free normalisation it competes with the tests of shape alone. Tests that cost much get
+fewer toys, which the table says. Prints tables, draws figures, writes JSON; toys that are done are kept beside it:
 
     python benchmarks/rivals.py --out runs/bench/rivals.json --run runs/quickstart --signal runs/signal/simulate/test
 """
