@@ -26,7 +26,7 @@ from unseen.report.figures.power import power_figure
 from unseen.report.style import hep_style
 from unseen.rivals import RIVALS, choose
 from unseen.search.calibrate import DEFAULT_TOYS
-from unseen.search.validate import as_events, as_weights, check_name
+from unseen.search.validate import as_events, as_weights, check_disjoint, check_name, row_keys
 from unseen.searching import kernel_test
 from unseen.seeds import generator, small_seed
 from unseen.simulate.jobs import software
@@ -175,10 +175,11 @@ def _events(options: PowerOptions, display: Display) -> tuple[FloatArray, dict[s
     kept = unweighted(background, weights, rng)
     if len(kept) < len(background):
         display.say(f"background: {len(kept)} of {len(background)} weighted events are left after unweighting")
-    signals = {}
+    signals, keys = {}, row_keys(kept)
     for name, path in options.signals.items():
         x, w = _load(path, model, (name,), set())
         signals[name] = unweighted(as_events(f"signal '{name}'", x, background.shape[1]), w, rng)
+        check_disjoint(f"signal '{name}'", row_keys(signals[name]), "the background", keys)
         half = CEILING in options.tests
         left = len(signals[name]) - (len(signals[name]) // 2 if half else 0)
         if left < max(options.n_signal):

@@ -19,7 +19,11 @@ Scan = list[Significance]
 
 
 def scan(
-    seed: int, n_toys: int = 100, n_null: int | None = None, injections: Sequence[int] = INJECTIONS, slope: float = SLOPE
+    seed: int,
+    n_toys: int = 100,
+    n_null: int | None = None,
+    injections: Sequence[int] = INJECTIONS,
+    slope: float = SLOPE,
 ) -> Scan:
     """Return pseudo-data compared with one null, of toys or exact."""
     rng = np.random.default_rng(seed)

@@ -145,7 +145,8 @@ def test_a_copy_for_another_process_has_the_results_and_not_what_was_computed() 
     packed = pickle.dumps(data)
     assert len(packed) < 1.01 * before
     copy = pickle.loads(packed)
-    assert not (copy._held or copy.simulation._held or copy.simulation.fitted._held or copy.simulation.fitted._forms)
+    for held in (copy._held, copy.simulation._held, copy.simulation.fitted._held, copy.simulation.fitted._forms):
+        assert not held
     np.testing.assert_array_equal(at_all_widths(copy, 20, SEED, "bump", 10), t)
 
 

@@ -1,4 +1,4 @@
-"""The rivals in a study: the kernel test's toys, columns that belong to their injections, and a ceiling that is known."""
+"""The rivals in a study: the kernel test's toys, columns that belong to their injections, and a known ceiling."""
 
 from __future__ import annotations
 

@@ -93,7 +93,9 @@ def test_a_study_stopped_from_the_keyboard_continues_to_the_same_result(tmp_path
         folder = tmp_path / name
         write_arrays(folder / "b.npz", x=sample(0, 1500))
         write_arrays(folder / "s.npz", x=signals()["bump"])
-        (folder / "c.yaml").write_text("simulate: {}\nsearch: {n_centers: 30, widths: [0.5, 1.5], normalisation: known}\n")
+        (folder / "c.yaml").write_text(
+            "simulate: {}\nsearch: {n_centers: 30, widths: [0.5, 1.5], normalisation: known}\n"
+        )
         process = start(folder)
         if name == "stopped":
             deadline = time.monotonic() + 120

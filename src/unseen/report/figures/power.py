@@ -38,8 +38,11 @@ def power_figure(result: PowerResult, published: Published | None = None) -> Fig
             colour, marker = PROCESS_COLOURS[i % len(PROCESS_COLOURS)], MARKERS[i % len(MARKERS)]
             _draw_z(row[0], curve, colour, marker)
             _draw_power(row[1], curve, level, colour, marker)
-        for n, z in (published or {}).get(signal, ()):
-            row[0].plot(n, z, marker="*", ms=11, color="black", ls="", label="published", zorder=5)
+        points = (published or {}).get(signal, ())
+        if points:
+            row[0].plot(
+                *zip(*points, strict=True), marker="*", ms=11, color="black", ls="", label="published", zorder=5
+            )
         _label(row[0], row[1], signal, level, expected)
     return figure
 
