@@ -1,4 +1,4 @@
-"""How long a power scan takes: one signal, eight injections, 300 pseudo-data sets each, 300 null toys, seven widths.
+"""How long a power scan takes: one signal, eight injections, 300 pseudo-data sets each, 600 null toys.
 
 Four-dimensional mixture, N_R = 100,000, N = 10,000, 1,000 centres, known normalisation. Everything is included: fit,
 features, toys, p-values, interpolation. Prints a table, writes JSON:
@@ -42,7 +42,7 @@ def scan(statistic: str, scale: float, n_toys: int) -> dict[str, float]:
     test.fit(reference, expected=expected, settings=settings)
     calibration = "linear" if statistic == "linear" else "toys"
     one = kernel_contender(test, pool, signals, calibration=calibration)
-    plan = Scan(("cluster",), INJECTIONS, n_toys, n_toys, seed=1, chunk=150)
+    plan = Scan(("cluster",), INJECTIONS, n_toys, 2 * n_toys, seed=1, chunk=150)
     fitted = time.perf_counter() - start
     with tempfile.TemporaryDirectory() as folder:
         store = ToyStore(Path(folder) / "toys", {"benchmark": "power_scan"})
@@ -79,7 +79,7 @@ def main() -> None:
         of = f"{statistic}, {len(INJECTIONS)} injections of {options.toys} toys, seven widths"
         rows.append(row(f"{of}: whole scan (target)", seconds["whole"], "s", TARGET))
         rows.append(row(f"{of}: fit and settings", seconds["fit"], "s", None))
-        toys = (len(INJECTIONS) + 1) * options.toys
+        toys = (len(INJECTIONS) + 2) * options.toys
         rows.append(row(f"{of}: a toy at all widths", 1e3 * seconds["toys"] / toys, "ms", None))
         rows.append(row(f"{of}: N_2", seconds["n2"], "events", None))
         rows.append(

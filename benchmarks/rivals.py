@@ -33,8 +33,9 @@ from scipy import stats
 
 from unseen import load, read
 from unseen.power import Contender, Curve, PowerResult, Scan, ToyStore, power_result, run_scan
+from unseen.power.ceiling import ceiling_contender, learned_ceiling
 from unseen.power.kernel import kernel_contender
-from unseen.power.rival import Samples, ceiling_contender, learned_ceiling, rival_contender
+from unseen.power.rival import Samples, rival_contender
 from unseen.report.figures.power import power_figure
 from unseen.report.style import hep_style
 from unseen.rivals import RIVALS, Ceiling, choose

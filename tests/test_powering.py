@@ -27,7 +27,7 @@ OPTIONS = {
     "--n-signal": "0,10,25",
     "--config": "c.yaml",
     "--toys": "20",
-    "--null-toys": "300",
+    "--null-toys": "600",
     "--workers": "1",
     "--out": "out/power.json",
 }
@@ -69,7 +69,7 @@ def test_the_json_the_figure_and_the_last_line(monkeypatch: Patch, capsys: Captu
     assert keys | {"test", "signal", "signals", "about", "n_signal"} == set(found)
     assert {name: found[name] for name in last if name != "out"} == {k: v for k, v in last.items() if k != "out"}
     assert (last["out"], last["signal"]) == ("out/power.json", "bump")
-    assert (found["test"], found["n_signal"], found["null_size"]) == ("kernel", [0, 10, 25], 300)
+    assert (found["test"], found["n_signal"], found["null_size"]) == ("kernel", [0, 10, 25], 600)
     assert (found["power_level"], found["n_toys"]) == (2.0, [20, 20, 20])
     assert 0 < found["n2"] < 25
     assert found["n3"] is None
@@ -98,7 +98,7 @@ def test_the_same_study_again_computes_nothing_and_a_longer_one_only_what_is_new
     assert capsys.readouterr() == ("", "")
     assert Path("out/power.json").read_bytes() == first
     assert toys() == made
-    assert power(monkeypatch, n_signal="0,5,10,25", null_toys="400") == 0
+    assert power(monkeypatch, n_signal="0,5,10,25", null_toys="700") == 0
     assert made.items() < toys().items()
     before, after = json.loads(first), content()
     assert after["power"][1:] != before["power"] or after["n_signal"] == [0, 5, 10, 25]
@@ -189,7 +189,7 @@ FEW = "the background has 1200 events; 6270 are needed: 6000 as reference, 240 f
         ({"signal": "a/b=s.npz"}, "the name 'a/b' is not usable or given twice"),
         ({"background": "absent.npz"}, "MissingFileError: no file absent.npz"),
         ({"config": "absent.yaml"}, "MissingFileError"),
-        ({"pool": "870", "tests": "ceiling"}, "no background events are left to train the ceiling on"),
+        ({"pool": "870", "tests": "ceiling"}, "leave 30 for the tests' settings, which want 30 and need 30"),
     ],
 )
 def test_mistakes_end_with_one_line_and_code_2(

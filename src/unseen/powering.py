@@ -19,8 +19,9 @@ from unseen.errors import ConfigError, NotEnoughEventsError, UnknownProcessError
 from unseen.events import Events, read
 from unseen.events.atomic import write_json, write_whole
 from unseen.power import Contender, PowerResult, Scan, ToyStore, content_hash, power_result, run_scan
+from unseen.power.ceiling import learned_ceiling
 from unseen.power.kernel import kernel_contender
-from unseen.power.rival import Samples, learned_ceiling, rival_contender
+from unseen.power.rival import Samples, rival_contender
 from unseen.progress import Display
 from unseen.report.figures.power import power_figure
 from unseen.report.style import hep_style
@@ -230,10 +231,11 @@ def _split(background: FloatArray, options: PowerOptions, settings: SearchConfig
     n_pool = options.n_pool or max(int(POOL_PER_DATA * options.n_data), margin)
     left = len(background) - options.n_reference - n_pool
     n_settings = min(wanted, left // 2 if CEILING in options.tests else left)
-    if n_settings < FEWEST_SETTINGS:
+    fewest = min(wanted, FEWEST_SETTINGS)
+    if n_settings < fewest:
         raise NotEnoughEventsError(
             f"the background has {len(background)} events: {options.n_reference} as reference and {n_pool} for toys "
-            f"(--pool) leave {max(left, 0)} for the tests' settings, which want {wanted} and need {FEWEST_SETTINGS}"
+            f"(--pool) leave {max(left, 0)} for the tests' settings, which want {wanted} and need {fewest}"
         )
     total = n_settings + options.n_reference + n_pool
     rows = generator(options.seed, "power", "split").permutation(len(background))

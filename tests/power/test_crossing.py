@@ -109,7 +109,7 @@ def test_an_interval_that_leaves_the_scan_is_open() -> None:
 def test_where_the_null_ends_the_power_says_where_the_crossing_is() -> None:
     """Half of the upper point's data are beyond all null toys: its median Z is only a bound, its power is not."""
     injections = (0, 20, 48, 90)
-    found = scan(5, n_toys=2000, n_null=400, injections=injections, slope=0.0625)
+    found = scan(5, n_toys=2000, n_null=700, injections=injections, slope=0.0625)
     assert np.median(found[2].z) == found[2].largest_z < 0.0625 * 48
     found_2 = crossing(injections, found, 2.0)
     assert found_2.n is not None
@@ -131,10 +131,10 @@ def test_a_coarse_scan_whose_upper_point_is_beyond_everything_has_no_interval() 
 def test_more_toys_and_more_null_toys_shrink_the_interval() -> None:
     widths = {
         n_null: np.median([width(crossing(INJECTIONS, scan(seed, 400, n_null), 2.0)) for seed in range(2)])
-        for n_null in (400, 10_000)
+        for n_null in (700, 10_000)
     }
     # Relative error of the 9 and 228 toys beyond Z = 2, and the median's own: in quadrature 0.15 and 0.07 of Z.
-    assert widths[10_000] < 0.75 * widths[400]
+    assert widths[10_000] < 0.85 * widths[700]
     few, many = (width(crossing(INJECTIONS, scan(1, n), 2.0)) for n in (50, 800))
     assert few / many == pytest.approx(4.0, rel=0.5)
 

@@ -14,7 +14,8 @@ from tests.rivals.problems import SMALL
 from tests.search.problems import Floats
 from unseen.errors import NotEnoughEventsError, UnknownNameError
 from unseen.power import Scan, ToyStore, power_result, run_scan
-from unseen.power.rival import RivalCandidate, Samples, ceiling_contender, learned_ceiling, rival_contender
+from unseen.power.ceiling import ceiling_contender, learned_ceiling
+from unseen.power.rival import RivalCandidate, Samples, rival_contender
 from unseen.rivals import Ceiling, Points, signal_needed
 from unseen.workers.serial import Serial
 

@@ -22,11 +22,11 @@ INJECTIONS = (0, 20, 40, 80)
 CROSSINGS = (
     Crossing(2.0, 38.2, (33.0, 44.51), ""),
     Crossing(3.0, 61.0, (None, None), "the interval leaves the scan; widen it or add toys"),
-    Crossing(5.0, None, (None, None), "400 null toys do not resolve Z = 5"),
+    Crossing(5.0, None, (None, None), "700 null toys do not resolve Z = 5"),
 )
 
 
-def curve(test: str, signal: str, slope: float, n_null: int | None = 400) -> Curve:
+def curve(test: str, signal: str, slope: float, n_null: int | None = 700) -> Curve:
     rng = np.random.default_rng(1)
     resolution = 1e-300 if n_null is None else 1 / (n_null + 1)
     p = [np.maximum(stats.norm.sf(rng.normal(slope * n, 1, 200)), resolution) for n in INJECTIONS]
@@ -126,5 +126,5 @@ def test_lines_say_what_is_known_and_else_why_nothing_is() -> None:
     (line,) = power_lines(result(nothing).to_json())
     assert line == (
         "ring, mmd: n2: more than 80 signal events; n3: more than 80 signal events; "
-        "n5: 400 null toys do not resolve Z = 5"
+        "n5: 700 null toys do not resolve Z = 5"
     )

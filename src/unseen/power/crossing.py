@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from unseen.power.significance import Significance
+from unseen.power.significance import ENOUGH_BEYOND, Significance
 
 __all__ = ["Crossing", "crossing", "median_interval", "power_interval"]
 
@@ -33,13 +33,15 @@ class Crossing:
     why: str
 
 
-def crossing(injections: Sequence[int], found: Sequence[Significance], level: float, seed: int = 0) -> Crossing:
+def crossing(
+    injections: Sequence[int], found: Sequence[Significance], level: float, seed: int = 0, beyond: float = ENOUGH_BEYOND
+) -> Crossing:
     """Interpolate the scan `found`, one entry for each of `injections` in rising order.
 
-    The bootstrap draws pseudo-data and null toys again.
+    The bootstrap draws pseudo-data and null toys again. `beyond` is how many null toys must be expected beyond `level`.
     """
     n_null = found[0].n_null
-    if not found[0].resolves(level):
+    if not found[0].resolves(level, beyond):
         return Crossing(level, None, (None, None), f"{n_null} null toys do not resolve Z = {level:g}")
     n = _crossed(injections, found, level)
     if n is None:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unseen.errors import NotEnoughEventsError, UnknownNameError, did_you_mean
+from unseen.errors import UnknownNameError, did_you_mean
 from unseen.power.contender import Contender, Reading
-from unseen.rivals import Ceiling, Rival
+from unseen.rivals import Rival
 from unseen.search.toys import plan_toys
-from unseen.seeds import generator
 
-__all__ = ["RivalCandidate", "Samples", "ceiling_contender", "learned_ceiling", "rival_contender"]
+__all__ = ["RivalCandidate", "Samples", "rival_contender"]
 
 Floats = NDArray[np.float64]
 OWN = 1  # spawn key of a toy's own randomness (splits, initial weights), apart from the draw of its events
@@ -108,35 +107,3 @@ def rival_contender(rival: Rival, samples: Samples) -> Contender:
     rival.train(samples.settings, np.random.default_rng([rival.seed]))
     readings = tuple(Reading(name, (i,), name) for i, name in enumerate(rival.columns))
     return Contender(RivalCandidate((rival,), samples), readings)
-
-
-def ceiling_contender(ceilings: Mapping[str, Ceiling], injections: Sequence[int], samples: Samples) -> Contender:
-    """Return the tests that know the signal, one for each, made for the positive numbers among `injections`.
-
-    For no signal events at all, the smallest number stands.
-    """
-    knowing, start = {}, 0
-    for name, ceiling in ceilings.items():
-        ceiling.train(samples.settings, np.random.default_rng([0]))  # learns nothing there, but wants to know d
-        at = {round(n): start + i for i, n in enumerate(ceiling.n_signal)}
-        knowing[name] = tuple(at.get(n, start) for n in injections)
-        start += len(ceiling.n_signal)
-    reading = Reading("ceiling", (0,), "ceiling", knowing=knowing)
-    return Contender(RivalCandidate(tuple(ceilings.values()), samples), (reading,))
-
-
-def learned_ceiling(
-    samples: Samples, background: Floats, signals: Mapping[str, Floats], injections: Sequence[int], seed: int
-) -> Contender:
-    """Return the ceiling whose likelihood ratios a classifier learns from `background` and `signals`, disjoint events.
-
-    Raises NotEnoughEventsError if no background is left for it.
-    """
-    positive = sorted(n for n in injections if n > 0)
-    if len(background) == 0:
-        raise NotEnoughEventsError("no background events are left to train the ceiling on; lower --pool or add events")
-    ceilings = {
-        name: Ceiling.learn(background, x, positive, generator(seed, "power", "ceiling", name))
-        for name, x in signals.items()
-    }
-    return ceiling_contender(ceilings, injections, samples)

@@ -13,7 +13,9 @@ from unseen.search import Null
 __all__ = ["ENOUGH_BEYOND", "Significance", "significance"]
 
 Floats = NDArray[np.float64]
-ENOUGH_BEYOND = 5  # null toys expected above a Z that counts as resolved; its p is then known to 45 %
+# Null toys expected above a Z that counts as resolved: its p is then known to 28 %. With half as many, intervals of
+# 68 % covered 51 % of synthetic scans, and N_2 was 6 % too large.
+ENOUGH_BEYOND = 13
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,9 @@ class Significance:
         """Z of the smallest p-value."""
         return float(stats.norm.isf(self.resolution))
 
-    def resolves(self, level: float) -> bool:
-        """Whether Z = `level` is resolved: enough null toys are expected beyond it."""
-        return self.n_null is None or self.n_null * float(stats.norm.sf(level)) >= ENOUGH_BEYOND
+    def resolves(self, level: float, beyond: float = ENOUGH_BEYOND) -> bool:
+        """Whether Z = `level` is resolved: `beyond` null toys or more are expected above it."""
+        return self.n_null is None or self.n_null * float(stats.norm.sf(level)) >= beyond
 
     def resampled(self, rng: np.random.Generator) -> Significance:
         """Return these data sets drawn again with replacement, and p against null toys drawn again."""

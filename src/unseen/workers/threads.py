@@ -38,14 +38,15 @@ class Threads:
         before = torch.get_num_threads()
         pool = ThreadPoolExecutor(self.count, "unseen-job", _single_threaded)
         try:
-            run_jobs(
-                jobs,
-                finished,
-                report,
-                count=lambda: self.count,
-                submit=lambda job: pool.submit(task, job, shared),
-                collect=_result,
-            )
+            with threadpool_limits(1):
+                run_jobs(
+                    jobs,
+                    finished,
+                    report,
+                    count=lambda: self.count,
+                    submit=lambda job: pool.submit(task, job, shared),
+                    collect=_result,
+                )
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             torch.set_num_threads(before)
@@ -53,7 +54,7 @@ class Threads:
 
 def _single_threaded() -> None:
     torch.set_num_threads(1)
-    threadpool_limits(1)
+    threadpool_limits(1, user_api="openmp")  # counts for each thread; that of BLAS for all
 
 
 def _result(job: object, future: Future[Result]) -> Result:

@@ -56,8 +56,8 @@ def _draw_z(axis: Axes, curve: Curve, colour: str, marker: str) -> None:
     axis.plot(np.array(curve.injections)[~beyond], z[~beyond], marker, color=colour, ms=5, label=curve.test)
     axis.plot(np.array(curve.injections)[beyond], z[beyond], marker, color=colour, ms=5, mfc="white")
     if beyond.any():
-        words, corner = "hollow: beyond all null toys", (0.98, 0.04)
-        axis.annotate(words, corner, xycoords="axes fraction", ha="right", fontsize=8.5, color="0.4")
+        words, corner = "hollow: beyond all null toys", (0.03, 0.92)
+        axis.annotate(words, corner, xycoords="axes fraction", fontsize=8.5, color="0.4")
 
 
 def _draw_power(axis: Axes, curve: Curve, level: float, colour: str, marker: str) -> None:
@@ -96,7 +96,7 @@ def _label(left: Axes, right: Axes, signal: str, level: float, expected: float |
         if z < left.get_ylim()[1]:
             left.axhline(z, color="0.8", lw=0.8, zorder=0)
     left.set_ylabel("median Z")
+    left.legend(loc="lower right")
     right.set_ylabel(rf"share with Z $\geq$ {level:g}")
-    right.legend(loc="lower right")
     right.set_ylim(-0.03, 1.05)
     right.axhline(0.5, color="0.8", lw=0.8, zorder=0)
