@@ -34,6 +34,7 @@ from scipy import stats
 from unseen import load, read
 from unseen.power import Contender, Curve, PowerResult, Scan, ToyStore, power_result, run_scan
 from unseen.power.ceiling import ceiling_contender, learned_ceiling
+from unseen.power.crossing import crossing
 from unseen.power.kernel import kernel_contender
 from unseen.power.rival import Samples, rival_contender
 from unseen.report.figures.power import power_figure
@@ -45,6 +46,7 @@ from unseen.workers.threads import Threads
 Floats = NDArray[np.float64]
 SEED = 11
 MOST_DRAWN = 8
+BEYOND = 5  # null toys expected beyond Z = 2 of the costly tests: less than a power study asks for
 TIMED = 32  # toys that the cost of one is measured with
 # Tests that cost too much for all toys: null toys, pseudo-data at each injection.
 FEWER = {"c2st": (1000, 50), "nplm_nn": (250, 20)}
@@ -205,7 +207,7 @@ def report(
     """Print and return one test's line; ratios are to the first test that has the number."""
     title = f"{problem.name}, {signal}, {label}"
     words, rows = [], [row(f"{title}: core time per toy", milliseconds, "ms", None)]
-    for c in curve.crossings[:2]:
+    for c in (crossing(curve.injections, curve.found, level, beyond=BEYOND) for level in (2.0, 3.0)):
         key = f"N_{c.level:g}"
         if c.n is None:
             words.append(f"{key} unknown ({c.why})")

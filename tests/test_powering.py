@@ -73,7 +73,7 @@ def test_the_json_the_figure_and_the_last_line(monkeypatch: Patch, capsys: Captu
     assert (found["power_level"], found["n_toys"]) == (2.0, [20, 20, 20])
     assert 0 < found["n2"] < 25
     assert found["n3"] is None
-    assert found["notes"]["n3"] == "300 null toys do not resolve Z = 3"
+    assert found["notes"]["n3"] == "600 null toys do not resolve Z = 3"
     assert found["signals"]["bump"]["kernel"] == {name: found[name] for name in found["signals"]["bump"]["kernel"]}
     for name in ("median_z_interval", "power_interval"):
         values = np.array(found[name])
@@ -159,7 +159,7 @@ def test_weights_are_removed_by_hit_or_miss(monkeypatch: Patch, capsys: Capture)
     assert "background: 1200 of 1600 weighted events are left after unweighting" in capsys.readouterr().err
 
 
-FEW = "the background has 1200 events; 6270 are needed: 6000 as reference, 240 for toys (--pool) and 30 for the test's"
+FEW = "the background has 1200 events: 6000 as reference and 240 for toys (--pool) leave 0 for the tests' settings"
 
 
 @pytest.mark.parametrize(
