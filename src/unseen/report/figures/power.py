@@ -43,7 +43,7 @@ def power_figure(result: PowerResult, published: Published | None = None) -> Fig
             row[0].plot(
                 *zip(*points, strict=True), marker="*", ms=11, color="black", ls="", label="published", zorder=5
             )
-        _label(row[0], row[1], signal, level, expected)
+        _label(row[0], row[1], curves, level, expected)
     return figure
 
 
@@ -55,9 +55,6 @@ def _draw_z(axis: Axes, curve: Curve, colour: str, marker: str) -> None:
     axis.plot(curve.injections, z, color=colour, lw=1.2)
     axis.plot(np.array(curve.injections)[~beyond], z[~beyond], marker, color=colour, ms=5, label=curve.test)
     axis.plot(np.array(curve.injections)[beyond], z[beyond], marker, color=colour, ms=5, mfc="white")
-    if beyond.any():
-        words, corner = "hollow: beyond all null toys", (0.03, 0.92)
-        axis.annotate(words, corner, xycoords="axes fraction", fontsize=8.5, color="0.4")
 
 
 def _draw_power(axis: Axes, curve: Curve, level: float, colour: str, marker: str) -> None:
@@ -85,9 +82,9 @@ def _percent_of(expected: float) -> tuple[Scaling, Scaling]:
     )
 
 
-def _label(left: Axes, right: Axes, signal: str, level: float, expected: float | None) -> None:
+def _label(left: Axes, right: Axes, curves: Sequence[Curve], level: float, expected: float | None) -> None:
     for axis in (left, right):
-        axis.set_xlabel(f"signal events ({signal})")
+        axis.set_xlabel(f"signal events ({curves[0].signal})")
         if expected:
             top = axis.secondary_xaxis("top", functions=_percent_of(expected))
             top.set_xlabel("signal / expected background (%)", fontsize=9.5)
@@ -96,7 +93,8 @@ def _label(left: Axes, right: Axes, signal: str, level: float, expected: float |
         if z < left.get_ylim()[1]:
             left.axhline(z, color="0.8", lw=0.8, zorder=0)
     left.set_ylabel("median Z")
-    left.legend(loc="lower right")
+    hollow = any(np.median(s.z) >= s.largest_z for curve in curves for s in curve.found)
+    left.legend(loc="lower right", title="hollow: beyond all null toys" if hollow else None, title_fontsize=8.5)
     right.set_ylabel(rf"share with Z $\geq$ {level:g}")
     right.set_ylim(-0.03, 1.05)
     right.axhline(0.5, color="0.8", lw=0.8, zorder=0)
