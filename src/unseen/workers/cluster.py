@@ -158,9 +158,9 @@ class DaskWorkers:
             return future.result()
         except KilledWorker as error:
             raise WorkerLostError(
-                f"the job '{spoken(job)}', or one beside it, was given to {error.allowed_failures + 1} workers and all of "
-                "them died: most often memory is short, so give each worker more or start fewer; the workers' logs say "
-                "more. What was finished is kept"
+                f"the job '{spoken(job)}', or one beside it, was given to {error.allowed_failures + 1} workers and all "
+                "of them died: most often memory is short, so give each worker more or start fewer; the workers' logs "
+                "say more. What was finished is kept"
             ) from error
         except CANCELLED as error:
             if self._client.status != "running" or "connection-lost" in str(error):
