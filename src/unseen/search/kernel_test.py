@@ -338,11 +338,6 @@ class KernelTest:
         more = ("rank_tolerance", "memory_budget", "precision", "device")
         return {name: getattr(self, name) for name in (*names, *more)} | {"statistic": self.mode}
 
-    @property
-    def fitted_widths(self) -> tuple[float, ...]:
-        """The kernels' widths that `fit` has settled on, in standardised units."""
-        return self._need_fit().settings.widths
-
     def _fit_options(self) -> dict[str, Any]:
         """Return how the reference side fits."""
         return {"normalisation": self._yield, "penalty": self.penalty, "compute": self._compute}
