@@ -11,6 +11,7 @@ from torch import Tensor
 
 from unseen.errors import NegativeWeightError, WeightError
 from unseen.search.compute import Compute
+from unseen.search.definite import IndefiniteError
 from unseen.search.features import ROWS_PER_BLOCK, Features
 from unseen.search.loss import Batch, make_batch
 from unseen.search.normalisation import Normalisation
@@ -120,7 +121,7 @@ class Fitted:
         moment = phi.second_moment(self.tensor(self.weights))
         try:
             chord = shared_factor(moment, len(self.z) + self.expected, self.penalty, self.normalisation)
-        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # documented by torch, not in its type stubs
+        except IndefiniteError:
             chord = self.form(k).factor  # negative weights: nothing is fitted to them
         if taken + phi.held_bytes <= 0.5 * self.compute.budget:
             self._held[k] = (phi, chord)
@@ -138,7 +139,7 @@ class Fitted:
             n = len(self.z) + self.expected
             try:
                 factor = shared_factor(moment, n, self.penalty, self.normalisation)
-            except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # as above
+            except IndefiniteError as error:
                 raise NegativeWeightError(
                     "negative weights leave the Hessian without a minimum; resample them with unseen.positive_weights, "
                     "raise the penalty, or pass settings events without weights"

@@ -15,6 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from unseen.search.definite import IndefiniteError, cholesky
 from unseen.search.features import Features
 
 __all__ = ["DataWhitener", "Preconditioner", "Shared", "WithData", "WithInverse"]
@@ -66,7 +67,7 @@ class WithData:
         """Return the preconditioner of fits with z (T, D, r), padded with zeros where a fit has fewer events."""
         inner = torch.bmm(z, z.transpose(1, 2))
         inner.diagonal(dim1=1, dim2=2).add_(1.0)
-        return cls(factor, torch.linalg.solve_triangular(torch.linalg.cholesky(inner), z, upper=False))
+        return cls(factor, torch.linalg.solve_triangular(cholesky(inner), z, upper=False))
 
     def solve(self, g: Tensor) -> Tensor:
         """Return (L L' + sum_D phi phi' / 4)^-1 g."""
@@ -96,7 +97,7 @@ class WithInverse:
         """Return the preconditioner of fits with z (T, D, r), padded with zeros where a fit has fewer events."""
         inner = torch.bmm(z.transpose(1, 2), z)
         inner.diagonal(dim1=1, dim2=2).add_(1.0)
-        return cls(factor, torch.cholesky_inverse(torch.linalg.cholesky(inner)))
+        return cls(factor, torch.cholesky_inverse(cholesky(inner)))
 
     def solve(self, g: Tensor) -> Tensor:
         """Return (L L' + sum_D phi phi' / 4)^-1 g."""
@@ -137,5 +138,5 @@ class DataWhitener:
         kind = WithInverse if z.shape[2] <= longest else WithData
         try:
             return kind.build(self.factor, z)
-        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # documented by torch, not in its type stubs
+        except IndefiniteError:
             return Shared(self.factor)  # at tiny penalties float32 cannot hold the range of curvatures

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from unseen.errors import ConvergenceError
+from unseen.search.definite import cholesky
 from unseen.search.loss import Batch, gradient, log_likelihood_ratio
 from unseen.search.newton import damped_newton
 from unseen.search.normalisation import Normalisation
@@ -38,15 +39,14 @@ def shared_factor(moment: Tensor, n: float, penalty: float, normalisation: Norma
     """Return the Cholesky factor of H0 = share N C + n lambda I, with `moment` N C = sum_R w phi phi' (r, r).
 
     Share 1/2 stands for reference and data (spec section 2), 1/4 for the reference alone. The intercept, if there is
-    one, has the ridge of its constraint. Raises torch's LinAlgError if negative weights make it indefinite.
+    one, has the ridge of its constraint. Raises IndefiniteError if negative weights make it indefinite.
     """
     h0 = moment * share
     ridge = torch.full((len(h0),), n * penalty, dtype=h0.dtype, device=h0.device)
     if normalisation.intercept:
         ridge[-1] = normalisation.ridge
     h0.diagonal().add_(ridge)
-    factor: Tensor = torch.linalg.cholesky(h0)
-    return factor
+    return cholesky(h0)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from unseen.errors import NegativeWeightError
+from unseen.search.definite import IndefiniteError, cholesky
 from unseen.search.features import Features
 from unseen.search.loss import Batch, hessian
 from unseen.search.validate import Floats
@@ -57,12 +58,13 @@ def coefficient_covariance(batch: Batch, b: Tensor) -> Tensor:
         spread = torch.where(code > 0, w * s, torch.where(code < 0, 1.0 - s, torch.zeros_like(s)))
         return phi.T @ (phi * spread.square().T)
 
-    factor, failed = torch.linalg.cholesky_ex(hessian(batch, b))
-    if int(failed) != 0:
+    try:
+        factor = cholesky(hessian(batch, b))
+    except IndefiniteError as error:
         raise NegativeWeightError(
             "negative reference weights leave f without an uncertainty: its Hessian is not positive; resample the "
             "weights with unseen.positive_weights"
-        )
+        ) from error
     inverse: Tensor = torch.cholesky_inverse(factor)
     return inverse @ batch.phi.accumulate(term) @ inverse
 
