@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from unseen.rivals.sample import Sample
+from unseen.search.assemble import stated
 from unseen.search.checks import repeat_checks
 from unseen.search.null import Null
 from unseen.search.result import SearchResult
@@ -48,16 +49,9 @@ def _result(
     """Return the result of one column."""
     p = null.p_value(t)
     return SearchResult(
-        p_value=p.p,
-        z=p.z,
-        z_interval=p.z_interval,
-        p_interval=p.interval,
-        p_resolution=p.resolution,
-        at_resolution=p.at_resolution,
-        calibration=null.calibration,
+        **stated(null, p),
         statistic=column,
         normalisation=normalisation,
-        combination=null.combination,
         t=(float(t[0]),),
         widths=(),
         p_per_width=(p.p,),
@@ -66,7 +60,6 @@ def _result(
         n_reference=len(sample.reference),
         n_data=measured.n_data,
         expected=sample.expected,
-        n_toys=null.n_toys,
         checks=checks,
     )
 

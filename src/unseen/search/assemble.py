@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from unseen.search.checks import observed_checks, repeat_checks, settings_checks
 from unseen.search.crosscheck import cross_check
 from unseen.search.fitted import Fitted
 from unseen.search.null import Null
+from unseen.search.pvalue import PValue
 from unseen.search.result import SearchResult, Statistic
 from unseen.search.validate import Keys
 
-__all__ = ["assemble"]
+__all__ = ["assemble", "stated"]
+
+
+def stated(null: Null, p: PValue) -> dict[str, Any]:
+    """Return the fields of a SearchResult that a null and the p-value from it fix, whatever the test."""
+    return {
+        "p_value": p.p,
+        "z": p.z,
+        "z_interval": p.z_interval,
+        "p_interval": p.interval,
+        "p_resolution": p.resolution,
+        "at_resolution": p.at_resolution,
+        "calibration": null.calibration,
+        "combination": null.combination,
+        "n_toys": null.n_toys,
+    }
 
 
 def assemble(
@@ -30,16 +48,9 @@ def assemble(
     if null.calibration == "asymptotic":
         checks["asymptotic"] = null.checks["analytic"]
     return SearchResult(
-        p_value=p.p,
-        z=p.z,
-        z_interval=p.z_interval,
-        p_interval=p.interval,
-        p_resolution=p.resolution,
-        at_resolution=p.at_resolution,
-        calibration=null.calibration,
+        **stated(null, p),
         statistic=null.mode,
         normalisation=normalisation,
-        combination=null.combination,
         t=tuple(float(v) for v in observed.t),
         widths=observed.widths,
         p_per_width=tuple(float(v) for v in np.exp(log_p)),
@@ -48,6 +59,5 @@ def assemble(
         n_reference=len(fitted.z),
         n_data=observed.n_data,
         expected=fitted.expected,
-        n_toys=null.n_toys,
         checks=checks,
     )
