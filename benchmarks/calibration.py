@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import stats
+from table import Row, row
 
 from unseen.search import COMBINATIONS, KernelTest, Null, calibrate
 
@@ -87,9 +85,7 @@ def with_combination(null: Null, name: str) -> Null:
     )
 
 
-def uniformity(
-    n_sets: int, dimensions: list[int], statistics: list[str], normalisations: list[str]
-) -> list[dict[str, object]]:
+def uniformity(n_sets: int, dimensions: list[int], statistics: list[str], normalisations: list[str]) -> list[Row]:
     """Test every case and print its p-value of uniformity and its rate of p <= 0.05."""
     rows = []
     calibrate.CHECK_TOYS = 50  # the analytic null is judged here by its p-values, not by its own check
@@ -126,7 +122,7 @@ TAILS = (
 )
 
 
-def tails(n_toys: int, cases: list[int]) -> list[dict[str, object]]:
+def tails(n_toys: int, cases: list[int]) -> list[Row]:
     """Compare the analytic null with linear toys far out, with few and with many events per kernel."""
     rows = []
     for d, n_reference, expected, width in (TAILS[i] for i in cases):
@@ -148,13 +144,6 @@ def tails(n_toys: int, cases: list[int]) -> list[dict[str, object]]:
                 f"   p = {tail:g}: {k} toys, {n_toys * tail:g} expected (95 % interval {low:g} to {high:g})", flush=True
             )
     return rows
-
-
-def row(name: str, value: float, unit: str, baseline: float | None) -> dict[str, object]:
-    """One line of the table; `ratio` is value over baseline."""
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
-    ratio = None if baseline is None else value / baseline
-    return {"name": name, "value": value, "unit": unit, "baseline": baseline, "ratio": ratio, "machine": machine}
 
 
 def main() -> None:

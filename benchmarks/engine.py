@@ -19,8 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
-import platform
 import resource
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +32,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
+from table import Row, row
 
 from unseen.search import KernelTest, Null, statistic
 from unseen.search.loss import Batch
@@ -44,7 +43,6 @@ from unseen.search.toys import plan_toys
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int8]
-Row = dict[str, object]
 Evaluate = Callable[[slice], Floats]
 
 PENALTY = 1e-6
@@ -363,13 +361,6 @@ def widths(sizes: Sizes) -> list[Row]:
 def peak_memory() -> float:
     """Return the largest memory of this process so far, GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
-def row(name: str, value: float, unit: str, baseline: float | None = None) -> Row:
-    """One line of the table; `ratio` is value over baseline."""
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
-    ratio = None if baseline is None else float(value) / baseline
-    return {"name": name, "value": float(value), "unit": unit, "baseline": baseline, "ratio": ratio, "machine": machine}
 
 
 def run_part(part: str, quick: bool, full_linear: bool) -> list[Row]:

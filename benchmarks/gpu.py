@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +23,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
+from table import Row, row
 
 from unseen.search import KernelTest, Null
 from unseen.search.refit import TOYS_PER_BATCH
 
 Floats = NDArray[np.float64]
-Row = dict[str, object]
 
 PENALTY = 1e-6
 WIDTH_PERCENTILE = 90
@@ -149,14 +147,6 @@ def linear(problem: Problem, devices: tuple[str, ...]) -> list[Row]:
         name = f"{problem.sizes} {device}: linear toys, rate of {n_toys}, features excluded"
         rows.append(row(name, rate[device], "1/s", rate["cpu"] if device == "cuda" else None))
     return rows
-
-
-def row(name: str, value: float, unit: str, baseline: float | None = None) -> Row:
-    """One line of the table; `ratio` is value over baseline."""
-    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads{gpu}"
-    ratio = None if baseline is None else value / baseline
-    return {"name": name, "value": value, "unit": unit, "baseline": baseline, "ratio": ratio, "machine": machine}
 
 
 def main() -> None:

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from table import Row, row
 
 from unseen.power import Contender, Curve, Reading, Scan, ToyStore, power_result, run_scan
 from unseen.power.crossing import crossing
@@ -75,10 +74,10 @@ def contender(options: dict[str, Any], name: str, n_source: int) -> Contender:
     return Contender(found.candidate, (*combined, *alone))
 
 
-def study(n_null: int, n_toys: int, folder: Path, names: list[str]) -> list[dict[str, object]]:
+def study(n_null: int, n_toys: int, folder: Path, names: list[str]) -> list[Row]:
     """Throw all toys of `names` and return N_2 and N_3 of every reading."""
     contenders = {name: contender(TESTS[name], name, 4000) for name in names}
-    rows: list[dict[str, object]] = []
+    rows: list[Row] = []
     threads = Threads(torch.get_num_threads())
     for signal, (_, injections) in SIGNALS.items():
         scan = Scan((signal,), injections, n_toys, n_null, seed=11)
@@ -90,7 +89,7 @@ def study(n_null: int, n_toys: int, folder: Path, names: list[str]) -> list[dict
     return rows
 
 
-def report(signal: str, name: str, curves: dict[str, Curve], readings: tuple[Reading, ...]) -> list[dict[str, object]]:
+def report(signal: str, name: str, curves: dict[str, Curve], readings: tuple[Reading, ...]) -> list[Row]:
     """Print and return N_2 and N_3 of each combination, and their ratio to the best single width."""
     rows = []
     for level in (2.0, 3.0):
@@ -113,13 +112,6 @@ def report(signal: str, name: str, curves: dict[str, Curve], readings: tuple[Rea
             print(f"   {reading.name:25s} N_{level:g} {c.n:6.1f} ({low:.1f} to {high:.1f}), {ratio:.2f} of the best")
             rows.append(row(f"{signal}, {reading.name}: N_{level:g} ({low:.1f} to {high:.1f})", c.n, "events", best))
     return rows
-
-
-def row(name: str, value: float, unit: str, baseline: float | None) -> dict[str, object]:
-    """One line of the table; `ratio` is value over baseline."""
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
-    ratio = None if baseline is None else value / baseline
-    return {"name": name, "value": value, "unit": unit, "baseline": baseline, "ratio": ratio, "machine": machine}
 
 
 def main() -> None:

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
 import tempfile
 import time
@@ -20,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from power_of_statistics import background, cluster
+from table import Row, row
 
 from unseen.power import Scan, ToyStore, power_result, run_scan
 from unseen.power.kernel import kernel_contender
@@ -58,13 +57,6 @@ def scan(statistic: str, scale: float, n_toys: int) -> dict[str, float]:
     }
 
 
-def row(name: str, value: float, unit: str, baseline: float | None) -> dict[str, object]:
-    """One line of the table; `ratio` is value over baseline."""
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
-    ratio = None if baseline is None else value / baseline
-    return {"name": name, "value": value, "unit": unit, "baseline": baseline, "ratio": ratio, "machine": machine}
-
-
 def main() -> None:
     """Run, print the table and write it."""
     parser = argparse.ArgumentParser(description="The time of a power scan")
@@ -73,7 +65,7 @@ def main() -> None:
     parser.add_argument("--toys", type=int, default=300)
     parser.add_argument("--scale", type=float, default=1.0, help="of the sample sizes")
     options = parser.parse_args()
-    rows: list[dict[str, object]] = []
+    rows: list[Row] = []
     for statistic in options.statistics:
         seconds = scan(statistic, options.scale, options.toys)
         of = f"{statistic}, {len(INJECTIONS)} injections of {options.toys} toys, seven widths"

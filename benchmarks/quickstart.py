@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -16,18 +14,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from table import Row, row
+
 CONFIG = Path(__file__).parents[1] / "examples" / "quickstart.yaml"
 BUDGET_SECONDS, BUDGET_GIB = 480.0, 4.0
 
 
-def run() -> list[dict[str, object]]:
+def run() -> list[Row]:
     """Run the quickstart in an empty folder; rows of (name, value, unit, baseline, ratio, machine)."""
-    machine = f"{platform.machine()}, {os.cpu_count()} cores"
-
-    def row(name: str, value: float, unit: str, baseline: float | None = None) -> dict[str, object]:
-        ratio = None if baseline is None else value / baseline
-        return {"name": name, "value": value, "unit": unit, "baseline": baseline, "ratio": ratio, "machine": machine}
-
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         command = [sys.executable, "-m", "unseen.cli", "run", str(CONFIG), "--out", folder, "--quiet"]

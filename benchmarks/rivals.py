@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,6 +28,7 @@ from one_dimensional import background as exponential
 from power_of_statistics import background as mixture
 from power_of_statistics import cluster
 from scipy import stats
+from table import Row, row
 
 from unseen import load, read
 from unseen.power import Contender, Curve, PowerResult, Scan, ToyStore, power_result, run_scan
@@ -152,9 +151,9 @@ def contenders(problem: Problem, signal: str, names: Sequence[str]) -> dict[str,
     return found
 
 
-def compare(problem: Problem, names: Sequence[str], folder: Path, n_null: int, n_toys: int) -> list[dict[str, object]]:
+def compare(problem: Problem, names: Sequence[str], folder: Path, n_null: int, n_toys: int) -> list[Row]:
     """Throw all toys of a problem; print and return N_2 and N_3 of every test, and its time per toy."""
-    rows: list[dict[str, object]] = []
+    rows: list[Row] = []
     threads = Threads(torch.get_num_threads())
     names = [name for name in names if problem.name in ONLY.get(name, (problem.name,))]
     for signal, injections in problem.injections.items():
@@ -203,7 +202,7 @@ def draw(problem: Problem, signal: str, curves: Sequence[Curve], path: Path) -> 
 
 def report(
     problem: Problem, signal: str, label: str, curve: Curve, milliseconds: float, best: dict[str, float]
-) -> list[dict[str, object]]:
+) -> list[Row]:
     """Print and return one test's line; ratios are to the first test that has the number."""
     title = f"{problem.name}, {signal}, {label}"
     words, rows = [], [row(f"{title}: core time per toy", milliseconds, "ms", None)]
@@ -218,13 +217,6 @@ def report(
     n_null, n_toys = curve.found[0].n_null, len(curve.found[0].p)
     print(f"{title:45s} {'; '.join(words)}; {milliseconds:.1f} ms; {n_null} null, {n_toys} each", flush=True)
     return rows
-
-
-def row(name: str, value: float, unit: str, baseline: float | None) -> dict[str, object]:
-    """One line of the table; `ratio` is value over baseline."""
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
-    ratio = None if baseline is None else value / baseline
-    return {"name": name, "value": value, "unit": unit, "baseline": baseline, "ratio": ratio, "machine": machine}
 
 
 def main() -> None:
@@ -243,7 +235,7 @@ def main() -> None:
     if options.run is not None and options.signal is not None:
         make["quickstart"] = lambda: quickstart(options.run, options.signal)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    rows: list[dict[str, object]] = []
+    rows: list[Row] = []
     for name in [name for name in make if name in options.problems or name == "quickstart"]:
         rows += compare(make[name](), options.tests, options.out.with_suffix(".toys"), options.null, options.toys)
         options.out.write_text(json.dumps(rows, indent=2) + "\n")

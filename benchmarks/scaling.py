@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 from power_of_statistics import background, cluster
+from table import row
 
 from unseen.power import Contender, Scan, ToyStore, run_scan
 from unseen.power.kernel import kernel_contender
@@ -47,13 +46,6 @@ def seconds(one: Contender, kind: str, count: int, n_toys: int) -> tuple[float, 
         run_scan(scan, {"kernel": one.candidate}, {"kernel": True}, store, pool)
         done = time.perf_counter()
     return done - start, done - begin
-
-
-def row(name: str, value: float, unit: str, baseline: float | None) -> dict[str, object]:
-    """One line of the table; `ratio` is value over baseline."""
-    machine = f"{platform.machine()}, {os.cpu_count()} cores"
-    ratio = None if baseline is None else value / baseline
-    return {"name": name, "value": value, "unit": unit, "baseline": baseline, "ratio": ratio, "machine": machine}
 
 
 def main() -> None:

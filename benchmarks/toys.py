@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
 import time
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from table import Row, row
 
 from unseen.search import KernelTest
 from unseen.search.toys import plan_toys
@@ -68,7 +66,7 @@ def dense_t(phi_r: Floats, phi_d: Floats, weight: float, penalty: float = PENALT
     return float(2.0 * (f[len(phi_r) :].sum() - weight * np.expm1(f[: len(phi_r)]).sum()))
 
 
-def run(n_reference: int, n_data: int, n_centers: int, toys: int, baseline_toys: int) -> list[dict[str, object]]:
+def run(n_reference: int, n_data: int, n_centers: int, toys: int, baseline_toys: int) -> list[Row]:
     """Time `toys` toys with KernelTest and `baseline_toys` of the same ones densely, at every automatic width."""
     rng = np.random.default_rng(1)
     reference, pool = mixture(rng, n_reference), mixture(rng, 2 * n_data + 200)
@@ -102,13 +100,6 @@ def kernel(x: Floats, centres: Floats, sigma: float) -> Floats:
     square = (x**2).sum(1)[:, None] + (centres**2).sum(1) - 2 * x @ centres.T
     result: Floats = np.exp(-np.maximum(square, 0.0) / (2 * sigma**2))
     return result
-
-
-def row(name: str, value: float, unit: str, baseline: float | None) -> dict[str, object]:
-    """One line of the table; `ratio` is value over baseline."""
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
-    ratio = None if baseline is None else value / baseline
-    return {"name": name, "value": value, "unit": unit, "baseline": baseline, "ratio": ratio, "machine": machine}
 
 
 def main() -> None:
