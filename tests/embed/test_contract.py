@@ -13,8 +13,9 @@ from tests.embed.toy import toy_settings
 from unseen.embed import ENCODERS, OBJECTIVES, Model, TrainingConfig, train
 from unseen.embed.data import Batch
 from unseen.embed.labels import encode
+from unseen.embed.objectives import Problem
 from unseen.errors import ConfigError, UnknownNameError
-from unseen.events import ADC2021, Events
+from unseen.events import ADC2021, Events, Schema
 from unseen.events.normalisation import Normalisation
 
 encoders = pytest.mark.parametrize("name", sorted(ENCODERS))
@@ -24,6 +25,19 @@ objectives = pytest.mark.parametrize("name", sorted(OBJECTIVES))
 def inputs(events: Events) -> tuple[torch.Tensor, torch.Tensor]:
     x = Normalisation.fit(events).apply(events.objects, events.present)
     return torch.tensor(x), torch.tensor(events.present)
+
+
+def unmeasured(schema: Schema) -> Normalisation:
+    """A normalisation that changes nothing."""
+    names = tuple(c.name for c in schema.collections)
+    return Normalisation(
+        collections=names,
+        slots=tuple(c.slots for c in schema.collections),
+        features=schema.features,
+        log_pt=False,
+        mean=((0.0,) * schema.n_features,) * len(names),
+        deviation=((1.0,) * schema.n_features,) * len(names),
+    )
 
 
 @encoders
@@ -80,9 +94,9 @@ def test_an_embedding_does_not_depend_on_its_neighbours(name: str, toy: Events, 
 @objectives
 @pytest.mark.parametrize("size", [1, 2, 50])
 def test_an_objective_is_a_finite_scalar_with_gradients(name: str, size: int, toy: Events) -> None:
-    target = encode(toy, "process").target
-    batch = Batch.of(toy[:size], target[:size], np.ones(size))
-    objective = OBJECTIVES[name]().build(4, 3, toy.schema)
+    labelling = encode(toy, "process").of(np.arange(size))
+    batch = Batch.of(toy[:size], labelling, np.ones(size))
+    objective = OBJECTIVES[name]().build(Problem(4, 3, 0, toy.schema, Normalisation.fit(toy)))
     embedding = torch.randn(size, 4, requires_grad=True)
     loss = objective(embedding, batch)
     assert loss.shape == ()
@@ -154,5 +168,5 @@ def test_encoder_and_head_have_the_20600_parameters_of_the_reference(
 ) -> None:
     config = TrainingConfig.parse(settings)
     encoder = config.encoder.build(ADC2021)
-    head = config.objective.build(config.encoder.dim, 4, ADC2021)
+    head = config.objective.build(Problem(config.encoder.dim, 4, 0, ADC2021, unmeasured(ADC2021)))
     assert [sum(p.numel() for p in module.parameters()) for module in (encoder, head)] == sizes

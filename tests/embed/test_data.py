@@ -8,6 +8,7 @@ import torch
 
 from tests.embed.toy import toy_events
 from unseen.embed.data import Batch, Batches, epoch_order, loss_weights, split_by_source
+from unseen.embed.labels import Labelling
 from unseen.errors import NegativeWeightError, NotEnoughEventsError, WeightError
 from unseen.events import Events
 from unseen.seeds import generator
@@ -43,7 +44,7 @@ def test_the_order_depends_on_the_generator_only() -> None:
 @pytest.mark.parametrize(("n", "sizes"), [(10, [10]), (100, [100]), (250, [125, 125]), (149, [149]), (1, [1])])
 def test_batches_are_nearly_equal_and_cover_everything(n: int, sizes: list[int]) -> None:
     events = toy_events(n, seed=1)
-    data = Batch.of(events, events.label, events.weight)
+    data = Batch.of(events, Labelling(events.label, events.label_names), events.weight)
     batches = Batches(data, torch.arange(n).flip(0), batch_size=100)
     assert [len(batch) for batch in batches] == sizes
     assert len(batches) == len(sizes)

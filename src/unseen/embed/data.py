@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -11,9 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unseen.embed.labels import Labelling
 from unseen.errors import NegativeWeightError, NotEnoughEventsError, WeightError
 from unseen.events import Events
 from unseen.seeds import generator
+from unseen.views import Viewed
 
 __all__ = ["Balance", "Batch", "Batches", "epoch_order", "loss_weights", "split_by_source"]
 
@@ -22,9 +24,13 @@ Balance = Literal["natural", "sampler", "weights"]
 
 @dataclass(frozen=True)
 class Batch:
-    """b events: objects (b, slots, features) in physical units, present (b, slots), target, weight, instance (b,).
+    """b rows: objects (b, slots, features) in physical units, present (b, slots), target, weight, instance (b,).
 
-    `instance` is the row of the event in the training sample: views of one event share it.
+    * instance: the row of the event in the training sample; views of one event share it
+    * levels (b, L): the class at every level of a label hierarchy, from the coarsest to the target
+    * view (b,): which view of its event a row is, from 0
+    * anomalous (b,): whether the row was made unlike any training event (negatives of `anomclr`)
+    * parameters (b, k): what the views did, k = 0 without views
     """
 
     objects: Tensor
@@ -32,17 +38,42 @@ class Batch:
     target: Tensor
     weight: Tensor
     instance: Tensor
+    levels: Tensor
+    view: Tensor
+    anomalous: Tensor
+    parameters: Tensor
 
     @classmethod
-    def of(cls, events: Events, target: NDArray[np.int64], weight: NDArray[np.float64]) -> Batch:
+    def of(cls, events: Events, labelling: Labelling, weight: NDArray[np.float64]) -> Batch:
         """All events as one batch of tensors."""
+        n = len(events)
         return cls(
             torch.tensor(events.objects),
             torch.tensor(events.present),
-            torch.tensor(target),
+            torch.tensor(labelling.target),
             torch.tensor(weight, dtype=torch.float32),
-            torch.arange(len(events)),
+            torch.arange(n),
+            torch.tensor(labelling.levels),
+            torch.zeros(n, dtype=torch.long),
+            torch.zeros(n, dtype=torch.bool),
+            torch.zeros(n, 0),
         )
+
+    def seen(self, viewed: Viewed, view: int, anomalous: bool = False) -> Batch:
+        """The same events as one view shows them."""
+        return replace(
+            self,
+            objects=viewed.objects,
+            present=viewed.present,
+            parameters=viewed.parameters,
+            view=torch.full_like(self.view, view),
+            anomalous=torch.full_like(self.anomalous, anomalous),
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Batch]) -> Batch:
+        """The rows of all parts, one part after the other."""
+        return cls(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(cls)))
 
     def __len__(self) -> int:
         return len(self.target)

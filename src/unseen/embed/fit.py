@@ -16,7 +16,9 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from unseen.embed.data import Batch, Batches, epoch_order
+from unseen.embed.expand import Expansion
 from unseen.embed.loop import Bookkeeping, EpochBatches, TrainingModule
+from unseen.embed.objectives import Objective
 from unseen.errors import ConfigError, CorruptFileError
 from unseen.seeds import generator
 
@@ -25,7 +27,9 @@ __all__ = ["fit_network"]
 PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed"}
 
 
-def fit_network(network: nn.Module, objective: nn.Module, data: Batch, held: Batch, book: Bookkeeping) -> None:
+def fit_network(
+    network: nn.Module, objective: Objective, expand: Expansion, data: Batch, held: Batch, book: Bookkeeping
+) -> None:
     """Train the network in place until the bookkeeping says that it is finished.
 
     `held` may be empty. Errors: ConfigError (no GPU), CorruptFileError (checkpoint), NonFiniteError (diverged).
@@ -35,7 +39,7 @@ def fit_network(network: nn.Module, objective: nn.Module, data: Batch, held: Bat
         book.load_state_dict(resume)
     loader = EpochBatches(lambda epoch: _batches(data, book, "epoch", epoch), lambda: book.epoch)
     validation: Batches | list[Batch] = _batches(held, book, "validation", 0) if len(held) else []
-    module = TrainingModule(network, objective, book.config, book.config.epochs * len(loader))
+    module = TrainingModule(network, objective, expand, book, book.config.epochs * len(loader))
     with _quiet_lightning():
         trainer = _trainer(book, validate=len(held) > 0)
         if not resume or not book.finished:

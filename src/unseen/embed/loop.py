@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from unseen.embed.data import Batch, Batches
+from unseen.embed.expand import Expansion
+from unseen.embed.objectives import Objective
 from unseen.embed.settings import TrainingConfig
 from unseen.errors import NonFiniteError
 from unseen.events.atomic import write_whole
@@ -49,15 +51,20 @@ class EpochBatches:
 class TrainingModule(pl.LightningModule):
     """Network and objective under AdamW."""
 
-    def __init__(self, network: nn.Module, objective: nn.Module, config: TrainingConfig, steps: int):
+    def __init__(self, network: nn.Module, objective: Objective, expand: Expansion, book: Bookkeeping, steps: int):
         super().__init__()
         self.network = network
         self.objective = objective
-        self.config = config
+        self.expand = expand
+        self.book = book
+        self.config = book.config
         self.steps = steps
         self.losses: dict[str, list[Tensor]] = {"train": [], "val": []}
 
-    def _loss(self, batch: Batch, kind: str) -> Tensor:
+    def _loss(self, batch: Batch, kind: str, index: int) -> Tensor:
+        # Views depend on (seed, epoch, batch) only, so that a resumed training sees the same ones.
+        seed = small_seed(self.book.seed, "train", "views", kind, self.book.epoch if kind == "train" else 0, index)
+        batch = self.expand(batch, torch.Generator(self.device).manual_seed(seed))
         embedding = self.network(batch.objects, batch.present)
         # Similarities at small temperatures need all bits, whatever the encoder ran in.
         with torch.autocast(self.device.type, enabled=False):
@@ -67,11 +74,15 @@ class TrainingModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """The objective on one batch."""
-        return self._loss(batch, "train")
+        return self._loss(batch, "train", index)
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """The objective on one held-out batch."""
-        self._loss(batch, "val")
+        self._loss(batch, "val", index)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Let a teacher follow the network."""
+        self.objective.after_step(self.network)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Move a batch."""

@@ -9,10 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 
 from unseen.embed.data import Balance
 from unseen.embed.encoders import ENCODERS, EncoderConfig, MlpConfig
+from unseen.embed.expand import Expansion
 from unseen.embed.labels import LABELS
 from unseen.embed.objectives import OBJECTIVES, ObjectiveConfig, SupConConfig
-from unseen.embed.registry import lookup, resolve
 from unseen.errors import ConfigError, did_you_mean
+from unseen.events import Schema
+from unseen.registry import lookup, resolve
+from unseen.views import VIEWS, ViewConfig
 
 __all__ = ["TrainingConfig"]
 
@@ -33,6 +36,15 @@ class TrainingConfig(BaseModel):
         default=SupConConfig(), description="A name, or a mapping with `name` and the settings of that objective."
     )
     labels: str = Field(default="process", description="Label encoding: what the classes are (`process`, `none`).")
+    views: tuple[SerializeAsAny[ViewConfig], ...] = Field(
+        default=(), description="Random transformations of every event, one after the other: names or mappings."
+    )
+    n_views: int | None = Field(
+        default=None, gt=0, description="Views of every event in a batch; null: as many as the objective needs."
+    )
+    anomalies: tuple[SerializeAsAny[ViewConfig], ...] = Field(
+        default=(), description="Transformations that make a copy of every event anomalous, for `anomclr`."
+    )
     log_pt: bool = Field(default=True, description="Feed log(1 + pt/GeV) instead of pt.")
     balance: Balance = Field(
         default="sampler",
@@ -71,6 +83,11 @@ class TrainingConfig(BaseModel):
     def _objective(cls, value: Any) -> Any:
         return resolve(value, OBJECTIVES, "objective")
 
+    @field_validator("views", "anomalies", mode="before")
+    @classmethod
+    def _views(cls, value: Any) -> Any:
+        return tuple(resolve(item, VIEWS, "view") for item in value) if isinstance(value, (list, tuple)) else value
+
     @field_validator("labels")
     @classmethod
     def _labels(cls, value: str) -> str:
@@ -83,7 +100,25 @@ class TrainingConfig(BaseModel):
             raise ValueError("early_stopping needs a validation_fraction above 0")
         if self.objective.needs_classes and self.labels == "none":
             raise ValueError(f"objective '{self.objective.name}' needs classes; labels 'none' has one")
+        objective = self.objective
+        if self.n_views is not None and self.n_views < objective.least_views:
+            raise ValueError(f"objective '{objective.name}' needs {objective.least_views} views of every event")
+        if max(self.n_views or 1, objective.least_views) > 1 and not self.views:
+            raise ValueError("several views of an event need transformations: name some under views, e.g. [rotate]")
+        if objective.needs_anomalies and not self.anomalies:
+            raise ValueError(f"objective '{objective.name}' needs transformations under anomalies")
+        if objective.needs_parameters and not sum(view.n_parameters for view in self.views):
+            raise ValueError(f"objective '{objective.name}' predicts what views did, and these say nothing")
         return self
+
+    def expansion(self, schema: Schema) -> Expansion:
+        """What makes the rows of a batch from its events."""
+        return Expansion(
+            [view.build(schema) for view in self.views],
+            self.n_views or self.objective.least_views,
+            [view.build(schema) for view in self.anomalies] if self.objective.needs_anomalies else [],
+            sum(view.n_parameters for view in self.views),
+        )
 
     @classmethod
     def parse(cls, content: Mapping[str, Any], origin: str = "training settings") -> TrainingConfig:

@@ -18,6 +18,7 @@ from unseen.embed.data import Batch, loss_weights, split_by_source
 from unseen.embed.labels import encode
 from unseen.embed.model import DESCRIPTION, WEIGHTS, Model
 from unseen.embed.network import Network
+from unseen.embed.objectives import Problem
 from unseen.embed.progress import ProgressCallback, reporter
 from unseen.embed.settings import TrainingConfig
 from unseen.errors import NotEnoughEventsError, UnseenError
@@ -66,12 +67,15 @@ def train(
     fit, held = split_by_source(events, config.validation_fraction, seed)
     normalisation = Normalisation.fit(events[fit], log_pt=config.log_pt)
     weight = loss_weights(events, labelling.target, config.balance, config.balance_power, config.event_weights)
-    train_data, held_data = (Batch.of(events[rows], labelling.target[rows], weight[rows]) for rows in (fit, held))
+    train_data, held_data = (Batch.of(events[rows], labelling.of(rows), weight[rows]) for rows in (fit, held))
     with _own_random_numbers(small_seed(seed, "train", "initial")), reporter(progress) as report:
         network = Network(normalisation, config.encoder.build(events.schema))
-        objective = config.objective.build(config.encoder.dim, len(labelling.names), events.schema)
+        expand = config.expansion(events.schema)
+        problem = Problem(config.encoder.dim, len(labelling.names), expand.n_parameters, events.schema, normalisation)
+        objective = config.objective.build(problem)
+        objective.attach(network)
         book = Bookkeeping(config, seed, fingerprint, out / CHECKPOINT, report)
-        fit_network(network, objective, train_data, held_data, book)
+        fit_network(network, objective, expand, train_data, held_data, book)
     provenance = _provenance(fingerprint, len(fit), len(held), book.epoch)
     model = Model(network.cpu().eval(), config, events.schema, normalisation, labelling.names, seed, provenance)
     write_json(out / HISTORY, book.history)

@@ -7,8 +7,8 @@ from abc import abstractmethod
 from pydantic import Field
 from torch import nn
 
-from unseen.embed.registry import NamedConfig
 from unseen.events import Schema
+from unseen.registry import NamedConfig
 
 __all__ = ["EncoderConfig"]
 

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor, nn
 
 from unseen.embed.data import Batch
-from unseen.embed.registry import NamedConfig
 from unseen.events import Schema
+from unseen.events.normalisation import Normalisation
+from unseen.registry import NamedConfig
 
-__all__ = ["Objective", "ObjectiveConfig"]
+__all__ = ["Objective", "ObjectiveConfig", "Problem"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What an objective is built for.
+
+    Numbers of the embedding, of classes, of columns of `Batch.parameters`; the layout of the events and the
+    normalisation that the network applies to them.
+    """
+
+    dim: int
+    n_classes: int
+    n_parameters: int
+    schema: Schema
+    normalisation: Normalisation
 
 
 class Objective(nn.Module):
@@ -19,14 +36,23 @@ class Objective(nn.Module):
 
     @abstractmethod
     def forward(self, embedding: Tensor, batch: Batch) -> Tensor:
-        """Embedding (b, dim) of the events of the batch -> a finite scalar to minimise."""
+        """Embedding (b, dim) of the rows of the batch -> a finite scalar to minimise."""
+
+    def attach(self, network: nn.Module) -> None:
+        """Called once before training with the untrained network, for objectives with a teacher."""
+
+    def after_step(self, network: nn.Module) -> None:
+        """Called after every step of the optimiser with the network as it is now."""
 
 
 class ObjectiveConfig(NamedConfig):
     """Settings of one objective, and how to build it."""
 
     needs_classes: ClassVar[bool] = False
+    least_views: ClassVar[int] = 1  # views of every event in a batch
+    needs_anomalies: ClassVar[bool] = False  # whether a batch holds a copy of every event made anomalous
+    needs_parameters: ClassVar[bool] = False  # whether the views must say what they did
 
     @abstractmethod
-    def build(self, dim: int, n_classes: int, schema: Schema) -> Objective:
+    def build(self, problem: Problem) -> Objective:
         """The untrained module; initial weights come from torch's current generator."""

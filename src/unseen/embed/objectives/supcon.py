@@ -10,9 +10,9 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from unseen.embed.data import Batch
+from unseen.embed.gather import gather, rank
 from unseen.embed.layers import perceptron
-from unseen.embed.objectives.base import Objective, ObjectiveConfig
-from unseen.events import Schema
+from unseen.embed.objectives.base import Objective, ObjectiveConfig, Problem
 
 __all__ = ["SupCon", "SupConConfig", "supcon_loss", "unit_vectors"]
 
@@ -31,9 +31,9 @@ class SupConConfig(ObjectiveConfig):
     head_hidden: tuple[PositiveInt, ...] = Field(default=(64,), description="Hidden layers of the projection head.")
     head_dim: int = Field(default=52, gt=0, description="Output width of the projection head.")
 
-    def build(self, dim: int, n_classes: int, schema: Schema) -> Objective:
+    def build(self, problem: Problem) -> Objective:
         """The projection head and the loss."""
-        return SupCon(dim, self)
+        return SupCon(problem.dim, self)
 
 
 class SupCon(Objective):
@@ -46,7 +46,7 @@ class SupCon(Objective):
 
     def forward(self, embedding: Tensor, batch: Batch) -> Tensor:
         """Embedding (b, dim) -> the mean loss."""
-        return supcon_loss(self.head(embedding), batch.target, batch.weight, self.temperature)
+        return supcon_loss(self.head(embedding), batch.target, batch.weight, self.temperature, gather, rank())
 
 
 def unit_vectors(x: Tensor, epsilon: float = 1e-6) -> Tensor:

@@ -1,0 +1,53 @@
+"""What every view has in common: a stochastic transformation of a batch of events, on the device of the batch."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from unseen.events import Schema
+from unseen.registry import NamedConfig
+
+__all__ = ["View", "ViewConfig", "Viewed", "apply_views"]
+
+
+class Viewed(NamedTuple):
+    """Transformed events: objects (b, slots, features) in physical units, present (b, slots), parameters (b, k).
+
+    `parameters` says what was done, in units in which it is of order 1, for objectives that predict it.
+    """
+
+    objects: Tensor
+    present: Tensor
+    parameters: Tensor
+
+
+class View(nn.Module):
+    """One transformation. Absent objects stay absent (and 0); phi stays in [-pi, pi); the input is not changed."""
+
+    @abstractmethod
+    def forward(self, objects: Tensor, present: Tensor, generator: torch.Generator) -> Viewed:
+        """Transform every event of the batch independently; all randomness comes from the generator."""
+
+
+class ViewConfig(NamedConfig):
+    """Settings of one view, in physical units, and how to build it."""
+
+    n_parameters: ClassVar[int] = 0  # columns of `Viewed.parameters`
+
+    @abstractmethod
+    def build(self, schema: Schema) -> View:
+        """The transformation for events of this schema; SchemaError if it lacks what the view needs."""
+
+
+def apply_views(views: Iterable[nn.Module], objects: Tensor, present: Tensor, generator: torch.Generator) -> Viewed:
+    """Apply views one after the other; their parameters side by side."""
+    parameters = [objects.new_zeros((len(objects), 0))]
+    for view in views:
+        objects, present, done = view(objects, present, generator)
+        parameters.append(done)
+    return Viewed(objects, present, torch.cat(parameters, dim=1))

@@ -1,0 +1,47 @@
+"""`rotate`: turn the whole event around the beam; physics does not know the direction of phi = 0."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from unseen.events import Schema
+from unseen.views.base import View, ViewConfig, Viewed
+
+__all__ = ["Rotate", "RotateConfig", "wrap"]
+
+
+class RotateConfig(ViewConfig):
+    """Settings of `rotate`: none; the angle is uniform."""
+
+    n_parameters: ClassVar[int] = 2
+
+    name: Literal["rotate"] = "rotate"
+
+    def build(self, schema: Schema) -> View:
+        """The view for this schema."""
+        return Rotate(schema.feature("phi"))
+
+
+class Rotate(View):
+    """Add one uniform angle per event to phi. Parameters: its cosine and sine."""
+
+    def __init__(self, phi: int):
+        super().__init__()
+        self.phi = phi
+
+    def forward(self, objects: Tensor, present: Tensor, generator: torch.Generator) -> Viewed:
+        """Turn every event by its own angle."""
+        angle = torch.rand(len(objects), 1, generator=generator, device=objects.device) * (2 * math.pi)
+        turned = wrap(objects[..., self.phi] + angle)
+        result = objects.clone()
+        result[..., self.phi] = torch.where(present, turned, torch.zeros_like(turned))
+        return Viewed(result, present, torch.cat([angle.cos(), angle.sin()], dim=1))
+
+
+def wrap(phi: Tensor) -> Tensor:
+    """Angles brought to [-pi, pi)."""
+    return torch.remainder(phi + math.pi, 2 * math.pi) - math.pi
