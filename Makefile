@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-b
 	touch $@
 
 .venv/.dev: .venv/.run
-	$(PIP) -e '.[hep,cluster,rivals,dev,docs]'
+	$(PIP) -e '.[hep,cluster,rivals,study,deploy,dev,docs]'
 	touch $@
 
 quickstart: .venv/.run
