@@ -5,7 +5,7 @@ from unseen.embed.encoders import ENCODERS
 from unseen.embed.labels import LABELS
 from unseen.embed.model import Model
 from unseen.embed.objectives import OBJECTIVES
-from unseen.embed.probe import ProbeResult, linear_probe
+from unseen.embed.probes import Evaluation, ProbeResult, evaluate, linear_probe
 from unseen.embed.settings import TrainingConfig
 from unseen.embed.training import train
 
@@ -13,10 +13,12 @@ __all__ = [
     "ENCODERS",
     "LABELS",
     "OBJECTIVES",
+    "Evaluation",
     "Model",
     "ProbeResult",
     "TrainingConfig",
     "embed_on",
+    "evaluate",
     "linear_probe",
     "train",
 ]

@@ -5,14 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from tests.embed.probes.clouds import clouds
 from unseen.embed import linear_probe
 from unseen.errors import NonFiniteError, NotEnoughEventsError, ShapeError
-
-
-def clouds(separation: float, counts: tuple[int, ...] = (600, 300, 100)) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(0)
-    target = np.repeat(np.arange(len(counts)), counts)
-    return rng.normal(size=(len(target), 3)) + separation * np.eye(3)[target], target
 
 
 def test_separate_clouds_are_told_apart() -> None:
