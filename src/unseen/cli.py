@@ -249,6 +249,61 @@ def power(
 
 
 @app.command(
+    help="Judge an embedding by labelled simulation that it was not trained on: probes, and measures of its shape.\n\n"
+    "Example: unseen probe runs/x/train runs/x/simulate/test --processes w,qcd,z,tt --mixture adc2021 "
+    "--signal a_4l=runs/x/simulate/test --figure corner.png -o probe.json"
+)
+def probe(
+    model: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Events by process, FILE or NAME=FILE for a process's name.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The JSON to write.")],
+    mixture: Annotated[
+        str, typer.Option(help="Shares to weight to, e.g. w=0.6,qcd=0.4, or adc2021; default: the sample's own.")
+    ] = "",
+    processes: Annotated[str, typer.Option(help="Processes to use; default: the mixture's, or all but signals.")] = "",
+    signal: Annotated[
+        list[str] | None, typer.Option(help="FILE or NAME=FILE to draw over the figures; may be given again.")
+    ] = None,
+    raw: Annotated[bool, typer.Option(help="Probe the encoder's inputs too, for comparison.")] = True,
+    figure: Annotated[Path | None, typer.Option(help="Corner plot to write: .png, .pdf or .svg.")] = None,
+    umap: Annotated[Path | None, typer.Option(help="UMAP map to write; needs the extra 'umap'.")] = None,
+    max_events: Annotated[int, typer.Option(min=2, help="Of more events a random part is used.")] = 100_000,
+    seed: SeedOption = None,
+    workers: ThreadsOption = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Evaluate a representation."""
+    from unseen.powering import signal_files
+    from unseen.probing import ProbeOptions, mixture_of, probe_files
+    from unseen.progress import Display
+    from unseen.report.probe import probe_lines
+
+    _use_threads(workers)
+    options = ProbeOptions(
+        model=model,
+        files=tuple(files),
+        out=out,
+        signals=signal_files(signal or []),
+        mixture=mixture_of(mixture),
+        processes=tuple(name for name in processes.split(",") if name),
+        raw=raw,
+        figure=figure,
+        umap=umap,
+        max_events=max_events,
+        seed=seed or 0,
+        workers=workers,
+    )
+    content = probe_files(options, Display(quiet))
+    if not quiet and not as_json:
+        typer.echo("\n".join(probe_lines(content)))
+    scores = {name: found["accuracy"] for name, found in content["probes"].items()}
+    _finish({"accuracy": scores, "measures": content["measures"], "out": str(out)}, as_json)
+
+
+@app.command(
     name="config",
     help="Check a configuration and print it with every default written out; without one, print the schema.\n\n"
     "Example: unseen config examples/quickstart.yaml",

@@ -13,7 +13,8 @@ import numpy as np
 from unseen.arrays import FloatArray, read_arrays, write_arrays
 from unseen.config import Config, load_config, parse_config, to_yaml
 from unseen.context import RunContext
-from unseen.embed import Model, ProbeResult, linear_probe, train
+from unseen.embed import Model, train
+from unseen.embed.probes import evaluate_arrays
 from unseen.errors import ConfigError, NotEnoughEventsError, did_you_mean
 from unseen.events import Events
 from unseen.events.atomic import write_json, write_whole
@@ -118,19 +119,22 @@ def embed_stage(run: RunContext) -> None:
         for name in POOLS:
             write_arrays(folder / f"{name}.npz", x=model.embed(run.pools[1][name]))
         probe = _probe(model, Events.concatenate([run.pools[1]["reference"], run.pools[1]["toys"]]), run.config.seed)
-        write_json(folder / "probe.json", probe.to_json())
+        write_json(folder / "probe.json", probe)
 
     inputs = {"data": run.config.data.model_dump(mode="json")}
     run.stage("embed", inputs, work, (*(f"{name}.npz" for name in POOLS), "probe.json"))
 
 
-def _probe(model: Model, events: Events, seed: int) -> ProbeResult:
-    """Linear probe over the classes with enough events to be scored."""
+def _probe(model: Model, events: Events, seed: int) -> dict[str, Any]:
+    """Scores of the linear probe, of nearest neighbours, and measures, over the classes with enough events."""
     counts = np.bincount(events.label, minlength=len(events.label_names))
     scored = events.of(*(name for name, n in zip(events.label_names, counts, strict=True) if n >= PROBE_MINIMUM))
     names = [name for i, name in enumerate(scored.label_names) if counts[i] >= PROBE_MINIMUM]
     target = np.searchsorted(np.flatnonzero(counts >= PROBE_MINIMUM), scored.label)
-    return linear_probe(model.embed(scored), target, names, seed=small_seed(seed, "probe"))
+    z = model.embed(scored)
+    found = evaluate_arrays(z, target, names, probes=("linear", "knn"), seed=small_seed(seed, "probe"))
+    scores = {name: result.to_json() for name, result in found.probes.items()}
+    return scores["linear"] | {"knn": scores["knn"], "measures": found.measures}
 
 
 def search_stage(run: RunContext) -> None:

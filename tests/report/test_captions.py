@@ -16,7 +16,8 @@ from tests.report.conftest import RESULT, toy_events
 from unseen.events.observables import OBSERVABLES
 from unseen.report import ReportInputs, tables, verdict
 from unseen.report.figures import latent, null, observables
-from unseen.report.figures.corner import corner, mass_levels
+from unseen.report.figures.corner import corner
+from unseen.report.figures.latent_corner import mass_levels
 from unseen.report.figures.observables import draw_counts, draw_ratio, observable_plots, spectrum
 from unseen.report.figures.poisson import garwood
 from unseen.report.figures.ratio import ratio_map

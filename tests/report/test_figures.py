@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from unseen.report import ReportInputs, summary_figure
-from unseen.report.figures.corner import mass_levels
+from unseen.report.figures.latent_corner import mass_levels
 from unseen.report.figures.observables import spectrum
 from unseen.report.figures.poisson import garwood
 from unseen.report.figures.ratio import colour_norm, ratio_ticks

@@ -82,7 +82,11 @@ def _physics(inputs: ReportInputs) -> Section:
 
 def _embedding(inputs: ReportInputs) -> Section:
     training = training_curves(inputs)
-    probe = tables.mapping("Probe: how well simple classifiers read the processes off the embedding.", inputs.probe)
+    probe = tables.mapping(
+        "Probes: how well simple classifiers (linear, and nearest neighbours under knn) read the processes off "
+        "the embedding, and measures of its shape. Good numbers here do not make a search sensitive.",
+        inputs.probe,
+    )
     text = f"Every event became {inputs.dimensions} number{'s' if inputs.dimensions > 1 else ''}."
     if training is None:
         text += " No training was recorded for this run."

@@ -11,8 +11,8 @@ from PIL import Image
 
 from unseen.events.atomic import write_whole
 from unseen.events.observables import OBSERVABLES
-from unseen.report.figures.corner import contours
 from unseen.report.figures.latent import draw_reference
+from unseen.report.figures.latent_corner import contours
 from unseen.report.figures.null import draw_null, main_panel
 from unseen.report.figures.observables import Spectrum, draw_counts, draw_ratio, spectrum
 from unseen.report.inputs import ReportInputs

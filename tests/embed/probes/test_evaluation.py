@@ -38,7 +38,7 @@ def test_everything_is_there_and_comes_back_from_json(model: Model) -> None:
 
 
 def test_the_inputs_of_toy_events_tell_the_classes(model: Model) -> None:
-    """Classes differ in pt and multiplicity; trees see both in the inputs and beat chance, 1/3 with an error of 0.02."""
+    """Classes differ in pt and multiplicity; trees see both and beat chance, 1/3 with an error of 0.02."""
     found = evaluate(model, toy_events(1500, 2), probes=())
     assert found.probes == {}
     assert found.raw["trees"].balanced_accuracy > 0.5

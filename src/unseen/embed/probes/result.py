@@ -64,7 +64,7 @@ def accuracy(right: NDArray[np.bool_], part: Part, shares: Floats | None) -> tup
 
 
 def score(split: Split, natural: Floats, balanced: Floats) -> ProbeResult:
-    """Scores from class probabilities of the test events (n_test, K): of a natural fit, and of one with equal classes."""
+    """Scores from probabilities of the test events (n_test, K): of a natural fit, and of one with equal classes."""
     from sklearn.metrics import roc_auc_score
 
     test, names = split.test, split.names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from unseen.embed.probes.checks import as_embedding, as_target, as_weight
 from unseen.embed.probes.spread import weighted_moments
@@ -17,7 +17,7 @@ MOST_PER_CLASS = 500
 
 
 def fisher_ratio(z: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None) -> float:
-    """J = tr(S_W^-1 S_B) of z (n, d): spread between the class means over spread within (Fisher 1936; Fukunaga, ch. 10).
+    """J = tr(S_W^-1 S_B) of z (n, d): spread between class means over spread within (Fisher 1936; Fukunaga, ch. 10).
 
     With class shares p_k, means m_k and covariances C_k: S_W = sum p_k C_k, S_B = sum p_k (m_k - m)(m_k - m)^T. Any
     invertible linear map of z leaves J as it is. Directions without spread within the classes are left out.
@@ -59,13 +59,14 @@ def silhouette(z: ArrayLike, target: ArrayLike, seed: int = 0, most_per_class: i
     return float(np.mean([value[y[rows] == code].mean() for code in codes]))
 
 
-def standard_columns(x: np.ndarray) -> np.ndarray:
+def standard_columns(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Columns divided by their spread, so that units do not decide what counts as flat; a constant one stays."""
     spread = x.std(axis=0)
-    return (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    columns: NDArray[np.float64] = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    return columns
 
 
-def _classes(y: np.ndarray, w: np.ndarray) -> np.ndarray:
+def _classes(y: NDArray[np.int64], w: NDArray[np.float64]) -> NDArray[np.int64]:
     codes = np.unique(y[w > 0])
     if len(codes) < 2:
         raise NotEnoughEventsError(f"separation needs two classes or more; the events have {len(codes)}")
