@@ -32,18 +32,18 @@ def test_a_table_a_file_and_a_figure(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    files = (f"w={data_folder / 'w_more.h5'}", f"qcd={data_folder / 'qcd_more.h5'}", data_folder / "ato4l.h5")
-    options = ("--mixture", "w=0.65,qcd=0.35", "--signal", data_folder / "ato4l.h5", "--seed", "2", "--workers", "1")
+    files = (data_folder / "w_more.h5", f"jets={data_folder / 'qcd_more.h5'}", data_folder / "ato4l.h5")
+    options = ("--mixture", "w=0.65,jets=0.35", "--signal", data_folder / "ato4l.h5", "--seed", "2", "--workers", "1")
     for name in ("one", "two"):
         figure = ("--figure", tmp_path / f"{name}.png")
         assert call(monkeypatch, "probe", model, *files, *options, *figure, "-o", tmp_path / f"{name}.json") == 0
     printed = capsys.readouterr().out
-    for words in ("weighted to w 65 %, qcd 35 %", "AUC qcd", "inputs, trees", " ± ", "effective rank: "):
+    for words in ("weighted to w 65 %, jets 35 %", "AUC jets", "inputs, trees", " ± ", "effective rank: "):
         assert words in printed
     content = json.loads((tmp_path / "one.json").read_text())
     found = Evaluation.from_json({k: v for k, v in content.items() if k not in ("model", "files")})
-    assert found.mixture == pytest.approx({"w": 0.65, "qcd": 0.35})
-    assert set(found.events) == {"w", "qcd"}
+    assert found.mixture == pytest.approx({"w": 0.65, "jets": 0.35})
+    assert set(found.events) == {"w", "jets"}
     # Trees on the inputs of W and QCD do better than the share of W, by more than an accident of the scored events.
     assert found.raw["trees"].accuracy > 0.65 + 4 * found.raw["trees"].accuracy_error
     for ending in ("json", "png"):
@@ -65,7 +65,7 @@ def test_without_a_mixture_signals_are_left_out_and_json_is_the_last_line(
     summary = json.loads(capsys.readouterr().out)
     assert set(summary["accuracy"]) == {"linear", "knn", "trees"}
     content = json.loads((tmp_path / "p.json").read_text())
-    assert list(content["events"]) == ["qcd_more", "w_more"]
+    assert list(content["events"]) == ["qcd", "w"]
     assert content["raw"] == {}
     assert (tmp_path / "c.pdf").read_bytes().startswith(b"%PDF")
 
@@ -73,10 +73,10 @@ def test_without_a_mixture_signals_are_left_out_and_json_is_the_last_line(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--mixture", "w_more=0.5,qdc_more=0.5"), "UnknownProcessError: no events of process 'qdc_more'"),
+        (("--mixture", "w=0.5,qdc=0.5"), "UnknownProcessError: no events of process 'qdc'; did you mean 'qcd'?"),
         (("--mixture", "w=x"), "ConfigError: --mixture: 'w=x'"),
-        (("--processes", "w_mroe"), "did you mean 'w_more'"),
-        (("--processes", "w_more"), "NotEnoughEventsError"),
+        (("--processes", "w,z"), "UnknownProcessError: no events of process 'z'; known: qcd, w"),
+        (("--processes", "w"), "NotEnoughEventsError: a probe needs two classes"),
         (("--figure", "corner.xyz"), "ConfigError: corner.xyz"),
         (("--signal", "nowhere.h5"), "MissingFileError"),
         (("--seed", "-1"), "--seed"),

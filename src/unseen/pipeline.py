@@ -32,6 +32,7 @@ __all__ = ["STAGES", "run"]
 RESULT = "result.json"
 # A class with fewer events than this is left out of the probe: a third of it is for scoring.
 PROBE_MINIMUM = 10
+PROBE_MOST = 200_000  # events of a probe; the search for neighbours grows faster than their number
 POOLS = ("settings", "reference", "toys", "data")
 
 
@@ -127,6 +128,7 @@ def embed_stage(run: RunContext) -> None:
 
 def _probe(model: Model, events: Events, seed: int) -> dict[str, Any]:
     """Scores of the linear probe, of nearest neighbours, and measures, over the classes with enough events."""
+    events = events[:PROBE_MOST]  # pools are shuffled
     counts = np.bincount(events.label, minlength=len(events.label_names))
     scored = events.of(*(name for name, n in zip(events.label_names, counts, strict=True) if n >= PROBE_MINIMUM))
     names = [name for i, name in enumerate(scored.label_names) if counts[i] >= PROBE_MINIMUM]
