@@ -12,7 +12,7 @@ __all__ = ["alignment", "class_alignment"]
 
 
 def alignment(first: ArrayLike, second: ArrayLike) -> float:
-    """L_align = E |f(x) - f(y)|^2 over given pairs, rows of two arrays (n, d); arXiv:2005.10242, eq. 5, alpha = 2.
+    """``L_align = E |f(x) - f(y)|^2`` over given pairs, rows of two arrays (n, d); arXiv:2005.10242, eq. 5, alpha = 2.
 
     For two views of each event. 0 is perfect; 2 is a pair of independent points, uniform on the unit sphere.
     """
@@ -25,8 +25,8 @@ def alignment(first: ArrayLike, second: ArrayLike) -> float:
 def class_alignment(z: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None) -> float:
     """L_align over all pairs of different events of one class, z (n, d), exactly and without drawing pairs.
 
-    With normalised weights w within a class, the mean of |z_i - z_j|^2 over i != j is
-    2 (sum w |z|^2 - |sum w z|^2) / (1 - sum w^2); classes enter with their share of the weight.
+    With normalised weights w within a class, the mean of ``|z_i - z_j|^2`` over i != j is
+    ``2 (sum w |z|^2 - |sum w z|^2) / (1 - sum w^2)``; classes enter with their share of the weight.
     Errors: NotEnoughEventsError (no class has two events).
     """
     x = as_embedding(z)

@@ -24,7 +24,7 @@ class ProbeResult:
     auc                class name -> area under the ROC curve of this class against the rest
     recall             class name -> share of right answers among its events, of the classifier with equal classes
     n_test_by_class    class name -> events scored
-    *_error            standard error from the finite number of scored events; the fitted classifier is taken as it is
+    ..._error          standard error from the finite number of scored events; the fitted classifier is taken as it is
     """
 
     accuracy: float

@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 
 def directions(z: ArrayLike) -> Floats:
-    """z / |z|, (n, d): points on the unit sphere. Errors: NonFiniteError (an event at the origin has no direction)."""
+    """``z / |z|``, (n, d): points on the unit sphere. Errors: NonFiniteError (an event at the origin)."""
     x = as_embedding(z, at_least=1)
     length = np.linalg.norm(x, axis=1, keepdims=True)
     if not (length > 0).all():

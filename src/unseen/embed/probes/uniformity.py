@@ -17,7 +17,7 @@ MOST_EVENTS = 3000  # 4.5 million pairs
 def uniformity(
     z: ArrayLike, weight: ArrayLike | None = None, t: float = 2.0, seed: int = 0, most: int = MOST_EVENTS
 ) -> float:
-    """L_uniform = log E exp(-t |f(x) - f(y)|^2) over pairs of different events; arXiv:2005.10242, eq. 6.
+    """``L_uniform = log E exp(-t |f(x) - f(y)|^2)`` over pairs of different events; arXiv:2005.10242, eq. 6.
 
     0 is a single point; the lower, the more even. The smallest value on the sphere of d dimensions is
     -2t + log 0F1(; d/2; t^2); a normal distribution of variance 1/d per column has -d/2 log(1 + 4t/d). At most
