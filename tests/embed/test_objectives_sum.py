@@ -53,7 +53,7 @@ def test_a_sum_needs_what_its_parts_need() -> None:
             ConfigError,
             r"parts\.0\.weight: .*than 0",
         ),
-        ({"name": "sum", "parts": []}, ConfigError, "parts: .*at least 1"),
+        ({"name": "sum", "parts": []}, ConfigError, "parts: .*at least one part"),
         ({"name": "sum", "parts": [{"objective": "subcon"}]}, UnknownNameError, "did you mean 'supcon'"),
         ({"name": "sum", "parts": [{"weight": 1.0}]}, ConfigError, r"parts\.0\.objective: Field required"),
         ({"name": "soft-supcon", "level_weights": [1.0, 0.5]}, ConfigError, "must not fall"),

@@ -42,9 +42,15 @@ class SumConfig(ObjectiveConfig):
     name: Literal["sum"] = "sum"
     parts: tuple[Part, ...] = Field(
         default_factory=lambda: (Part(objective=SupConConfig()), Part(weight=0.3, objective=ClassifierConfig())),
-        min_length=1,
         description="The terms: mappings of `weight` and `objective`; by default supcon and 0.3 times classifier.",
     )
+
+    @field_validator("parts")
+    @classmethod
+    def _not_empty(cls, value: tuple[Part, ...]) -> tuple[Part, ...]:
+        if not value:
+            raise ValueError("a sum needs at least one part, e.g. [{weight: 1.0, objective: supcon}]")
+        return value
 
     @property
     def needs_classes(self) -> bool:
