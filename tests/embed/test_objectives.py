@@ -110,17 +110,17 @@ def test_ntxent_of_weighted_events_and_three_views(toy: Events) -> None:
 
 
 def test_vicreg_against_pytorch_metric_learning() -> None:
-    """Their variance is averaged over the two views and their distance over the features, as in the paper's code."""
+    """Their variance is averaged over the two views, as in the paper's code and not in its algorithm 1."""
     a, b = draw(40, 5, seed=3), 0.4 * draw(40, 5, seed=4)
     views, ones = torch.stack([a, b]), torch.ones(40)
-    ours = vicreg_loss(views, ones, view_distance(views, ones) / 5, 25.0, 25.0 / 2, 1.0)
+    ours = vicreg_loss(views, ones, view_distance(views, ones), 25.0, 25.0 / 2, 1.0)
     torch.testing.assert_close(ours, VICRegLoss()(a, ref_emb=b), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("n_views", [2, 3])
 def test_vicreg_of_weighted_events(n_views: int) -> None:
     views, w = 0.8 * draw(n_views, 20, 5), weights(20)
-    distance = np.mean([float(w @ (a - b).square().sum(dim=1) / w.sum()) for a, b in permutations(views, 2)])
+    distance = np.mean([float(w @ (a - b).square().mean(dim=1) / w.sum()) for a, b in permutations(views, 2)])
     variance, covariance = [], []
     for z in views:
         c = moments(z, w)[1]
@@ -139,8 +139,17 @@ def test_the_distance_to_another_event_of_the_class_is_the_mean_over_partners() 
         partners = [p for p in range(15) if p != i and target[p] == target[i]]
         if partners:
             share = w[partners] / w[partners].sum()
-            total += float(w[i] * (share * (z[partners] - z[i]).square().sum(dim=1)).sum())
+            total += float(w[i] * (share * (z[partners] - z[i]).square().mean(dim=1)).sum())
     assert class_distance(z, target, w).item() == pytest.approx(total / float(w.sum()), rel=1e-5)
+
+
+def test_vicreg_does_not_pull_features_that_tell_no_class_apart_to_a_point() -> None:
+    """At the default weights the distance, 25 x 2 sigma^2, must cost less than the hinge, 50 (1 - sigma), gains."""
+    target, ones = torch.arange(400) % 4, torch.ones(400)
+    losses = []
+    for z in (0.02 * draw(400, 52), 0.3 * draw(400, 52)):
+        losses.append(vicreg_loss(z[None], ones, class_distance(z, target, ones), 25.0, 25.0, 1.0).item())
+    assert losses[1] < losses[0]
 
 
 def test_supervised_vicreg_needs_classes_and_no_views(toy: Events) -> None:

@@ -89,18 +89,19 @@ def vicreg_loss(
 
 
 def view_distance(views: Tensor, weight: Tensor) -> Tensor:
-    """Mean squared distance between two different views of an event, over events with `weight` (n,): a scalar.
+    """Mean squared distance per feature of two different views of an event, over events with `weight` (n,): a scalar.
 
-    s of arXiv:2105.04906, Eq. 5, for `views` (2, n, k); the mean over all pairs for more.
+    s of arXiv:2105.04906, algorithm 1, for `views` (2, n, k): Eq. 5 over k, without which the terms of Eq. 6 are not of
+    one size and all features collapse. The mean over all pairs for more views.
     """
     z = views.float()
     # The mean over pairs of |z - z'|^2 is twice the unbiased variance of the views.
-    spread = (z - z.mean(dim=0)).square().sum(dim=(0, 2)) * 2.0 / max(1, len(z) - 1)
+    spread = (z - z.mean(dim=0)).square().mean(dim=2).sum(dim=0) * 2.0 / max(1, len(z) - 1)
     return (unit_mean(weight.float()) * spread).mean()
 
 
 def class_distance(z: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Mean squared distance of an event to another event of its class, over events with `weight` (n,): a scalar.
+    """Mean squared distance per feature to another event of the class, over events with `weight` (n,): a scalar.
 
     The expectation over the partner, drawn in proportion to its weight, in closed form from the class means and
     variances; `z` (n, k), `target` (n,). An event alone in its class contributes 0.
@@ -110,7 +111,7 @@ def class_distance(z: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     total = w.new_zeros(len(classes)).index_add(0, index, w)
     tiny = torch.finfo(w.dtype).tiny
     mean = z.new_zeros((len(classes), z.shape[1])).index_add(0, index, w[:, None] * z) / total.clamp_min(tiny)[:, None]
-    square = (z - mean[index]).square().sum(dim=1)
+    square = (z - mean[index]).square().mean(dim=1)
     scatter = w.new_zeros(len(classes)).index_add(0, index, w * square)
     rest = total[index] - w
     has_partner = rest > torch.finfo(w.dtype).eps * total[index]
