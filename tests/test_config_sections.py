@@ -22,7 +22,11 @@ from unseen.search.statistic import STATISTICS
         ({"train": {"encoder": {"name": "mlp", "dim": -4}}}, "train.encoder.dim: Input should be greater than 0"),
         ({"train": {"encoder": "mpl"}}, "no encoder 'mpl'; did you mean 'mlp'?"),
         ({"train": {"objective": {"name": "supcon", "temprature": 1}}}, "did you mean 'temperature'?"),
-        ({"train": {"objective": {"temperature": 1}}}, "the key 'name' is missing; known: supcon"),
+        (
+            {"train": {"objective": {"name": "sum", "parts": [{"weigth": 1, "objective": "supcon"}]}}},
+            "unknown key 'train.objective.parts.0.weigth'; did you mean 'weight'?",
+        ),
+        ({"train": {"objective": {"temperature": 1}}}, "the key 'name' is missing; known: "),
         ({"train": {"labels": "proces"}}, "did you mean 'process'?"),
         ({"simulate": {"underlying_event": 3}}, "'simulate.underlying_event'; did you mean 'underlying_events'?"),
         ({"simulate": {"detector": {"trackin": {}}}}, "'simulate.detector.trackin'; did you mean 'tracking'?"),

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from unseen.embed.settings import TrainingConfig
 from unseen.errors import ConfigError, MissingFileError, UnknownNameError, did_you_mean
@@ -211,14 +212,19 @@ def _fields_at(model: type[BaseModel], location: list[str]) -> set[str]:
     """Names of the fields of the section at a path of keys, and of its variants where it is chosen by a name."""
     named = False  # whether the next part is a name that the user chose
     for part in location:
-        if named:
+        if named or part.isdigit():
             named = False
             continue
-        annotation = {field.alias or name: field.annotation for name, field in model.model_fields.items()}.get(part)
+        annotation = {name: field.annotation for name, field in _fields(model)}.get(part)
         options = [annotation, *get_args(annotation)]
         section = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
         if section is None:
             return set()
         model, named = section, get_origin(annotation) is dict
-    variants = [] if named else [model, *model.__subclasses__()]
-    return {field.alias or name for variant in variants for name, field in variant.model_fields.items()}
+    return set() if named else {name for name, _ in _fields(model)}
+
+
+def _fields(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
+    """The fields of a model and of all that derive from it."""
+    own = [(field.alias or name, field) for name, field in model.model_fields.items()]
+    return own + [item for variant in model.__subclasses__() for item in _fields(variant)]

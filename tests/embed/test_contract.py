@@ -9,10 +9,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from tests.embed.toy import toy_settings
+from tests.embed.toy import objective_settings, toy_batch, toy_problem, toy_settings
 from unseen.embed import ENCODERS, OBJECTIVES, Model, TrainingConfig, train
-from unseen.embed.data import Batch
-from unseen.embed.labels import encode
+from unseen.embed.network import Network
 from unseen.embed.objectives import Problem
 from unseen.errors import ConfigError, UnknownNameError
 from unseen.events import ADC2021, Events, Schema
@@ -94,25 +93,94 @@ def test_an_embedding_does_not_depend_on_its_neighbours(name: str, toy: Events, 
 @objectives
 @pytest.mark.parametrize("size", [1, 2, 50])
 def test_an_objective_is_a_finite_scalar_with_gradients(name: str, size: int, toy: Events) -> None:
-    labelling = encode(toy, "process").of(np.arange(size))
-    batch = Batch.of(toy[:size], labelling, np.ones(size))
-    objective = OBJECTIVES[name]().build(Problem(4, 3, 0, toy.schema, Normalisation.fit(toy)))
-    embedding = torch.randn(size, 4, requires_grad=True)
+    config = objective_settings(name)
+    problem, batch = toy_problem(toy, config), toy_batch(toy[:size], config)
+    objective = config.objective.build(problem)
+    objective.attach(Network(problem.normalisation, config.encoder.build(toy.schema)))
+    embedding = torch.randn(len(batch), 4, requires_grad=True)
     loss = objective(embedding, batch)
     assert loss.shape == ()
+    assert loss.dtype == torch.float32
     loss.backward()
     assert torch.isfinite(loss)
     assert torch.isfinite(embedding.grad).all()
     for parameter, value in objective.named_parameters():
-        assert value.grad is not None, parameter
-        assert torch.isfinite(value.grad).all(), parameter
-        assert size < 50 or value.grad.abs().sum() > 0, parameter
+        if value.requires_grad:
+            assert value.grad is not None, parameter
+            assert torch.isfinite(value.grad).all(), parameter
+            assert size < 50 or value.grad.abs().sum() > 0, parameter
 
 
 @objectives
-def test_every_objective_trains(name: str, toy: Events, tmp_path: Path) -> None:
-    model = train(toy, toy_settings(objective=name), tmp_path, seed=1)
+@pytest.mark.parametrize("kind", ["no weight", "single class", "zero vectors", "huge vectors", "unequal weights"])
+def test_an_objective_stays_finite_on_hard_batches(name: str, kind: str, toy: Events) -> None:
+    config = objective_settings(name)
+    events = toy[toy.label == 0][:20] if kind == "single class" else toy[:20]
+    weight = np.full(20, 0.0 if kind == "no weight" else 1.0)
+    if kind == "unequal weights":
+        weight = 10.0 ** np.linspace(-30, 30, 20)
+    batch = toy_batch(events, config, weight)
+    objective = config.objective.build(toy_problem(toy, config))
+    objective.attach(Network(Normalisation.fit(toy), config.encoder.build(toy.schema)))
+    scale = {"zero vectors": 0.0, "huge vectors": 1e6}.get(kind, 1.0)
+    embedding = (scale * torch.randn(len(batch), 4)).requires_grad_()
+    loss = objective(embedding, batch)
+    loss.backward()
+    assert torch.isfinite(loss)
+    for gradient in [embedding.grad, *(p.grad for p in objective.parameters() if p.requires_grad)]:
+        assert torch.isfinite(gradient).all()
+
+
+@objectives
+@pytest.mark.parametrize("field", ["temperature", "teacher_temperature"])
+@pytest.mark.parametrize("temperature", [1e-6, 1e6])
+def test_an_objective_stays_finite_at_extreme_temperatures(
+    name: str, field: str, temperature: float, toy: Events
+) -> None:
+    config = objective_settings(name)
+    if field not in type(config.objective).model_fields:
+        return
+    objective = config.objective.model_copy(update={field: temperature}).build(toy_problem(toy, config))
+    objective.attach(Network(Normalisation.fit(toy), config.encoder.build(toy.schema)))
+    batch = toy_batch(toy[:20], config)
+    embedding = torch.randn(len(batch), 4, requires_grad=True)
+    loss = objective(embedding, batch)
+    loss.backward()
+    assert torch.isfinite(loss)
+    for gradient in [embedding.grad, *(p.grad for p in objective.parameters() if p.requires_grad)]:
+        assert torch.isfinite(gradient).all()
+
+
+@objectives
+def test_the_scale_of_weights_does_not_matter_to_an_objective(name: str, toy: Events) -> None:
+    config = objective_settings(name)
+    weight = np.random.default_rng(1).exponential(size=30)
+    losses = []
+    for factor in (1.0, 1e4):
+        batch = toy_batch(toy[:30], config, factor * weight)
+        torch.manual_seed(1)
+        objective = config.objective.build(toy_problem(toy, config)).eval()
+        objective.attach(Network(Normalisation.fit(toy), config.encoder.build(toy.schema)))
+        embedding = torch.randn(len(batch), 4)
+        losses.append(objective(embedding, batch).item())
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+@objectives
+def test_every_objective_trains_to_equal_bits_also_when_interrupted(name: str, toy: Events, tmp_path: Path) -> None:
+    labels = "process" if OBJECTIVES[name]().needs_classes else "none"
+    settings = objective_settings(name, epochs=2, labels=labels)
+    model = train(toy, settings, tmp_path / "whole", seed=1)
     assert np.isfinite(model.embed(toy)).all()
+
+    def stop(done: int, total: int, values: object) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        train(toy, settings, tmp_path / "cut", seed=1, progress=stop)
+    train(toy, settings, tmp_path / "cut", seed=1)
+    for file in ("model.safetensors", "history.json"):
+        assert (tmp_path / "cut" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
+from pytorch_metric_learning.losses import SupConLoss
 
+from tests.embed.toy import toy_batch, toy_problem, toy_settings
 from unseen.embed.objectives import supcon_loss
+from unseen.events import Events
 
 
 def naive(projected: torch.Tensor, target: torch.Tensor, weight: torch.Tensor, temperature: float) -> float:
@@ -77,20 +83,35 @@ def test_the_scale_of_weights_and_vectors_does_not_matter() -> None:
     torch.testing.assert_close(supcon_loss(projected * 7, target, weight * 1e6, 0.5), loss)
 
 
-def test_two_processes_see_the_loss_of_one() -> None:
-    projected, target, weight = draw(20, 3, seed=4)
-    unit = projected / projected.norm(dim=1, keepdim=True)
-    whole = supcon_loss(projected, target, weight, 0.5)
-    parts = []
-    for rank in (0, 1):
-        mine = slice(10 * rank, 10 * rank + 10)
+def test_views_of_an_event_are_positives_of_it(toy: Events) -> None:
+    """Rows come view after view with the class of their event, so every view attracts every other of the class."""
+    config = toy_settings(views=["rotate"], n_views=2)
+    batch = toy_batch(toy[:9], config)
+    assert len(batch) == 18
+    objective = config.objective.build(toy_problem(toy, config))
+    embedding = torch.randn(18, 4, generator=torch.Generator().manual_seed(1))
+    loss = objective(embedding, batch).item()
+    both = torch.from_numpy(np.tile(toy.label[:9], 2))
+    assert loss == pytest.approx(naive(objective.head(embedding).detach(), both, torch.ones(18), 0.1), rel=1e-4)
+    # An event that is alone in its class still has its other view.
+    alone = replace(batch, target=batch.instance)
+    assert objective(embedding, alone).item() > 0.0
 
-        def gather(x: torch.Tensor) -> torch.Tensor:
-            return {torch.int64: target}.get(x.dtype, unit if x.ndim == 2 else weight)
 
-        loss = supcon_loss(projected[mine], target[mine], weight[mine], 0.5, gather=gather, rank=rank)
-        parts.append(loss * weight[mine].sum())
-    torch.testing.assert_close(sum(parts) / weight.sum(), whole)
+def test_against_pytorch_metric_learning() -> None:
+    projected, target, _ = draw(64, 4, seed=7)
+    theirs = SupConLoss(temperature=0.3)(projected, target)
+    torch.testing.assert_close(supcon_loss(projected, target, torch.ones(64), 0.3), theirs)
+
+
+def test_weights_that_swamp_each_other_stay_finite() -> None:
+    projected, target, _ = draw(8, 2, seed=8)
+    projected.requires_grad_()
+    weight = torch.logspace(-30, 30, 8)
+    loss = supcon_loss(projected, target, weight, 0.1)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(projected.grad).all()
 
 
 def test_gradient_against_float64() -> None:

@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
-from unseen.embed import TrainingConfig
+from unseen.embed import OBJECTIVES, TrainingConfig
+from unseen.embed.data import Batch
+from unseen.embed.labels import encode
+from unseen.embed.objectives import Problem
 from unseen.events import Collection, Events, Schema
+from unseen.events.normalisation import Normalisation
+from unseen.registry import resolve
 
 SCHEMA = Schema(
     name="toy",
@@ -30,3 +36,23 @@ def toy_events(n: int, seed: int, copies: int = 1) -> Events:
 def toy_settings(**changes: Any) -> TrainingConfig:
     """Three epochs on one CPU."""
     return TrainingConfig.parse({"epochs": 3, "batch_size": 128, "device": "cpu", **changes})
+
+
+def objective_settings(content: str | dict[str, Any], **changes: Any) -> TrainingConfig:
+    """Training with an objective and whatever views, anomalies and parameters it asks for."""
+    objective = resolve(content, OBJECTIVES, "objective")
+    seen = objective.least_views > 1 or objective.needs_parameters
+    needed = {"views": ["rotate"] if seen else [], "anomalies": ["rotate"] if objective.needs_anomalies else []}
+    return toy_settings(objective=content, **{**needed, **changes})
+
+
+def toy_problem(events: Events, config: TrainingConfig) -> Problem:
+    """What the objective of a training on these events is built for."""
+    n_parameters = config.expansion(events.schema).n_parameters
+    return Problem(config.encoder.dim, 3, n_parameters, events.schema, Normalisation.fit(events))
+
+
+def toy_batch(events: Events, config: TrainingConfig, weight: np.ndarray | None = None, seed: int = 0) -> Batch:
+    """The events as the objective of a training sees them."""
+    batch = Batch.of(events, encode(events, config.labels), np.ones(len(events)) if weight is None else weight)
+    return config.expansion(events.schema)(batch, torch.Generator().manual_seed(seed))

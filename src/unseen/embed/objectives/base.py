@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -36,7 +35,10 @@ class Objective(nn.Module):
 
     @abstractmethod
     def forward(self, embedding: Tensor, batch: Batch) -> Tensor:
-        """Embedding (b, dim) of the rows of the batch -> a finite scalar to minimise."""
+        """Embedding (b, dim) of the rows of the batch -> a finite scalar to minimise.
+
+        In distributed training its average over the processes is the loss of all their rows as one batch.
+        """
 
     def attach(self, network: nn.Module) -> None:
         """Called once before training with the untrained network, for objectives with a teacher."""
@@ -48,10 +50,25 @@ class Objective(nn.Module):
 class ObjectiveConfig(NamedConfig):
     """Settings of one objective, and how to build it."""
 
-    needs_classes: ClassVar[bool] = False
-    least_views: ClassVar[int] = 1  # views of every event in a batch
-    needs_anomalies: ClassVar[bool] = False  # whether a batch holds a copy of every event made anomalous
-    needs_parameters: ClassVar[bool] = False  # whether the views must say what they did
+    @property
+    def needs_classes(self) -> bool:
+        """Whether the events must have two classes or more."""
+        return False
+
+    @property
+    def least_views(self) -> int:
+        """Fewest views of every event in a batch."""
+        return 1
+
+    @property
+    def needs_anomalies(self) -> bool:
+        """Whether a batch holds a copy of every event made anomalous."""
+        return False
+
+    @property
+    def needs_parameters(self) -> bool:
+        """Whether the views must say what they did."""
+        return False
 
     @abstractmethod
     def build(self, problem: Problem) -> Objective:
