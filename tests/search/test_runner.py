@@ -15,7 +15,7 @@ import pytest
 
 from tests.search.problems import mixture, small_test
 from unseen.errors import MemoryBudgetError, NotEnoughEventsError
-from unseen.search import KernelTest, Null, SearchResult, evaluate, features, moments, parallel, precondition, refit
+from unseen.search import KernelTest, Null, SearchResult, evaluate, features, fitted, moments, parallel, precondition, refit
 from unseen.search.evaluate import perform
 from unseen.search.features import Features
 from unseen.search.fitted import Fitted
@@ -171,7 +171,8 @@ def test_what_workers_hold_is_sent_once_for_all_that_auto_asks() -> None:
 @pytest.mark.parametrize("budget", [0.00005, 0.0001, 0.00023, 2.0])
 def test_workers_hold_what_one_process_would(budget: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which features are held decides how toys are fitted; here all kinds of them occur."""
-    monkeypatch.setattr(features, "ROWS_PER_BLOCK", 50)
+    for module in (features, fitted):
+        monkeypatch.setattr(module, "ROWS_PER_BLOCK", 50)
     monkeypatch.setattr(precondition, "SMALLEST_RANK", 20)
     seen: list[list[tuple[int, float, int, bool]]] = [[], []]
     made = refit._whitener
@@ -206,15 +207,15 @@ def test_second_moments_from_parts_have_the_bits_of_one_process(
     monkeypatch.setattr(features, "ROWS_PER_BLOCK", 10)
     monkeypatch.setattr(parallel, "LONGEST_PART", 1)  # more parts than threads, as references of many millions have
     test = fitted_test(normalisation=normalisation, precision=precision)
-    fitted: Fitted | None = test._fitted
-    assert fitted is not None
+    own: Fitted | None = test._fitted
+    assert own is not None
     runner = Backwards()
-    option = fitted.normalisation.intercept
-    found = moments.second_moments(fitted.settings.maps, fitted.z, fitted.weights, fitted.compute, option, runner)
+    option = own.normalisation.intercept
+    found = moments.second_moments(own.settings.maps, own.z, own.weights, own.compute, option, runner)
     assert len(runner.jobs) == 30
     for k, moment in enumerate(found):
-        own = fitted.features(k, fitted.z).second_moment(fitted.tensor(fitted.weights))
-        np.testing.assert_array_equal(moment.numpy(), own.numpy())
+        here = own.features(k, own.z).second_moment(own.tensor(own.weights))
+        np.testing.assert_array_equal(moment.numpy(), here.numpy())
 
 
 def test_a_job_of_second_moments_takes_its_own_rows_along() -> None:
