@@ -64,9 +64,10 @@ def test_the_search_of_a_run_on_a_cluster_writes_the_same_files(
     names = ("result.json", "search/result.json", "search/beside.json", "search/null.npz", "search/test.npz")
     before = {name: (tmp_path / "run" / name).read_bytes() for name in names}
     shutil.rmtree(tmp_path / "run" / "search")
-    with monkeypatch.context() as patched, pytest.raises(ClusterError, match="no Dask scheduler answers"):
-        patched.setattr(connect, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(connect, "CONNECT_SECONDS", 1)
+    with pytest.raises(ClusterError, match="no Dask scheduler answers"):
         unseen.run(config, until="search", cluster="tcp://127.0.0.1:1")
+    monkeypatch.undo()
     unseen.run(config, until="search", cluster="local", workers=2)
     for name in names:
         assert (tmp_path / "run" / name).read_bytes() == before[name], name

@@ -15,7 +15,18 @@ import pytest
 
 from tests.search.problems import mixture, small_test
 from unseen.errors import MemoryBudgetError, NotEnoughEventsError
-from unseen.search import KernelTest, Null, SearchResult, evaluate, features, fitted, moments, parallel, precondition, refit
+from unseen.search import (
+    KernelTest,
+    Null,
+    SearchResult,
+    evaluate,
+    features,
+    fitted,
+    moments,
+    parallel,
+    precondition,
+    refit,
+)
 from unseen.search.evaluate import perform
 from unseen.search.features import Features
 from unseen.search.fitted import Fitted
