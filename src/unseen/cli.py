@@ -40,15 +40,18 @@ ConfigOption = Annotated[Path | None, typer.Option("--config", help="The same, a
 OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write; overrides the configuration.")]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Root seed; overrides the configuration.")]
 WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Processes to use; default: all cores.")]
-ThreadsOption = Annotated[int | None, typer.Option("--workers", min=1, help="Threads to use; default: all cores.")]
+ThreadsOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Threads, or with --cluster workers; default: all.")
+]
+ON_A_CLUSTER = (
+    "Work on a Dask cluster: local, slurm, htcondor, or a scheduler's address or file. "
+    "E.g. --cluster tcp://host:8786, or --cluster slurm --workers 100. Default: "
+)
 ClusterOption = Annotated[
-    str | None,
-    typer.Option(
-        "--cluster",
-        metavar="WHERE",
-        help="Work on a Dask cluster: local, slurm, htcondor, or a scheduler's address or file. "
-        "E.g. --cluster tcp://host:8786, or --cluster slurm --workers 100. Default: processes of this machine.",
-    ),
+    str | None, typer.Option("--cluster", metavar="WHERE", help=f"{ON_A_CLUSTER}processes of this machine.")
+]
+ThreadsClusterOption = Annotated[
+    str | None, typer.Option("--cluster", metavar="WHERE", help=f"{ON_A_CLUSTER}threads of this process.")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no messages.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="A machine-readable summary as the last line of output.")]
@@ -131,10 +134,8 @@ def embed(
     file: Annotated[Path, typer.Argument(help="Events: a sample folder, a shard, or an ADC2021 HDF5 file.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The .npz to write: x (n, d), weights, label.")],
     select: Annotated[bool, typer.Option(help="Apply the selection of the model's schema first.")] = True,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Threads, or with --cluster workers; default: all.")
-    ] = None,
-    cluster: ClusterOption = None,
+    workers: ThreadsOption = None,
+    cluster: ThreadsClusterOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -151,7 +152,8 @@ def embed(
 
 @app.command(
     help="Test whether data agree with a reference: arrays x (n, d), optional weights, in .npz files.\n\n"
-    "Example: unseen search --reference R.npz --data D.npz --pool P.npz --expected 500 -o result.json"
+    "Example: unseen search --reference R.npz --data D.npz --pool P.npz --expected 500 -o result.json\n\n"
+    "Toys on a cluster: unseen search ... --cluster slurm --workers 100"
 )
 def search(
     reference: Annotated[Path, typer.Option(help="Simulation.")],
@@ -168,6 +170,7 @@ def search(
     toys: Annotated[int | None, typer.Option(min=1, help="Number of toys; overrides the configuration.")] = None,
     seed: SeedOption = None,
     workers: ThreadsOption = None,
+    cluster: ThreadsClusterOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -175,8 +178,9 @@ def search(
     from unseen.commands import search_arrays
     from unseen.report import verdict
 
-    _use_threads(workers)
-    result = search_arrays(reference, data, out, pool, expected, config, toys, seed or 0, quiet)
+    if cluster is None:
+        _use_threads(workers)
+    result = search_arrays(reference, data, out, pool, expected, config, toys, seed or 0, quiet, cluster, workers)
     if not quiet and not as_json:
         typer.echo(verdict(result, "reference"))
     keys = ("p_value", "z", "z_interval", "p_resolution", "converged", "n_reference", "n_data")

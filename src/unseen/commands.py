@@ -16,7 +16,7 @@ from unseen.events import read
 from unseen.events.atomic import write_json
 from unseen.progress import Display
 from unseen.search.validate import as_events, as_weights
-from unseen.searching import calibrate, kernel_test
+from unseen.searching import calibrate, kernel_test, toy_workers
 from unseen.seeds import generator, small_seed
 from unseen.workers import check_cluster
 from unseen.workers import workers as open_workers
@@ -53,41 +53,55 @@ def search_arrays(
     toys: int | None,
     seed: int,
     quiet: bool,
+    cluster: str | None = None,
+    workers: int | None = None,
 ) -> dict[str, Any]:
     """Test the arrays `x` of .npz files and write the result as JSON; returns its content.
 
     Without a pool a random half of the reference is set apart for toys. A weighted pool is unweighted first; data have
-    no weights. Without `expected` it is the sum of the weights of the whole reference.
+    no weights. Without `expected` it is the sum of the weights of the whole reference. With a `cluster` its workers
+    throw the toys, to the same numbers.
     """
+    check_cluster(cluster, workers)
     settings = load_config(config).search if config else SearchConfig()
     (x, weights), (d, d_weights) = _sample("reference", reference), _sample("data", data)
     if np.ptp(d_weights) > 0:
         raise WeightError(f"{data} has unequal weights: data are counted, every event once; drop the array 'weights'")
-    total = float(np.sum(weights))
+    total, display = float(np.sum(weights)), Display(quiet)
+    x, weights, p = _with_pool(x, weights, pool, seed, display)
+    test = kernel_test(settings, small_seed(seed, "search"))
+    with toy_workers(cluster, workers) as runner:
+        test.fit(x, weights=weights, expected=total if expected is None else expected)
+        with display.bar("toys") as update:
+            calibrate(
+                test,
+                settings,
+                p,
+                d,
+                small_seed(seed, "toys"),
+                n_toys=settings.n_toys if toys is None else toys,
+                reference=settings.toy_reference if "toy_reference" in settings.model_fields_set else "auto",
+                progress=lambda done, count: update(done, count, ""),
+                runner=runner,
+            )
+    content: dict[str, Any] = json.loads(test.search(d).to_json())
+    write_json(out, content)
+    return content
+
+
+def _with_pool(
+    x: FloatArray, weights: FloatArray, pool: Path | None, seed: int, display: Display
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return reference, its weights, and a pool without weights: that of a file, else half of the reference."""
     if pool is not None:
         p, p_weights = _sample("pool", pool)
     else:
         half = generator(seed, "search", "split").permutation(len(x)) < len(x) // 2
         p, p_weights, x, weights = x[half], weights[half], x[~half], weights[~half]
-    p, display = unweighted(p, p_weights, generator(seed, "search", "unweight")), Display(quiet)
-    if len(p) < len(p_weights):
-        display.say(f"pool: {len(p)} of {len(p_weights)} weighted events are left after unweighting")
-    test = kernel_test(settings, small_seed(seed, "search"))
-    test.fit(x, weights=weights, expected=total if expected is None else expected)
-    with display.bar("toys") as update:
-        calibrate(
-            test,
-            settings,
-            p,
-            d,
-            small_seed(seed, "toys"),
-            n_toys=settings.n_toys if toys is None else toys,
-            reference=settings.toy_reference if "toy_reference" in settings.model_fields_set else "auto",
-            progress=lambda done, count: update(done, count, ""),
-        )
-    content: dict[str, Any] = json.loads(test.search(d).to_json())
-    write_json(out, content)
-    return content
+    kept = unweighted(p, p_weights, generator(seed, "search", "unweight"))
+    if len(kept) < len(p):
+        display.say(f"pool: {len(kept)} of {len(p)} weighted events are left after unweighting")
+    return x, weights, kept
 
 
 def unweighted(x: FloatArray, weights: FloatArray, rng: np.random.Generator) -> FloatArray:

@@ -20,8 +20,8 @@ from unseen.events import Events
 from unseen.events.atomic import write_json, write_whole
 from unseen.progress import Display
 from unseen.report import ReportInputs, summary_figure, write_report
-from unseen.search import KernelTest, Null, SearchResult
-from unseen.searching import calibrate, kernel_test, other_normalisation
+from unseen.search import KernelTest, Null, Runner, SearchResult
+from unseen.searching import calibrate, kernel_test, other_normalisation, toy_workers
 from unseen.seeds import small_seed
 from unseen.sources import check_config, files_hash, label_of, simulated, simulation_config
 from unseen.stages import digest, locked
@@ -51,7 +51,8 @@ def run(
     `config` is a YAML file, a mapping or a Config; `out` and `seed` override it. Stages whose inputs are unchanged are
     skipped; a run that was killed continues where it stopped and gives the same numbers. The run folder then holds
     config.yaml, provenance.json, one folder for each stage, result.json and report.html. `workers` and `cluster` say
-    how many processes simulate, and where, as in `unseen.workers.workers`.
+    how many processes simulate, and where, as in `unseen.workers.workers`; with a `cluster` its workers throw the
+    search's toys, too, to the same numbers.
     """
     settings = _resolve(config, out, seed)
     if until not in STAGES:
@@ -146,8 +147,9 @@ def search_stage(run: RunContext) -> None:
 
     def work(folder: Path) -> None:
         z = {name: read_arrays(run.out / "embed" / f"{name}.npz")["x"] for name in POOLS}
-        beside = _search_beside(run, z, other)
-        test, result, null = _search(run, z, config.normalisation, config.n_toys)
+        with toy_workers(run.cluster, run.workers) as runner:
+            beside = _search_beside(run, z, other, runner)
+            test, result, null = _search(run, z, config.normalisation, config.n_toys, runner)
         test.save(folder / "test.npz")
         combined, null_combined = null.combined(np.array(result.t))
         write_arrays(
@@ -166,10 +168,12 @@ def search_stage(run: RunContext) -> None:
     write_json(run.out / RESULT, result_content(run))
 
 
-def _search_beside(run: RunContext, z: Mapping[str, FloatArray], normalisation: str) -> dict[str, Any] | None:
+def _search_beside(
+    run: RunContext, z: Mapping[str, FloatArray], normalisation: str, runner: Runner | None
+) -> dict[str, Any] | None:
     """The search with the other normalisation; None where the pool cannot supply as many data events as there are."""
     try:
-        result = _search(run, z, normalisation, run.config.search.n_toys_beside)[1]
+        result = _search(run, z, normalisation, run.config.search.n_toys_beside, runner)[1]
     except NotEnoughEventsError as error:
         run.display.say(f"no search with {normalisation} normalisation: {error}")
         return None
@@ -178,7 +182,7 @@ def _search_beside(run: RunContext, z: Mapping[str, FloatArray], normalisation: 
 
 
 def _search(
-    run: RunContext, z: Mapping[str, FloatArray], normalisation: str, n_toys: int
+    run: RunContext, z: Mapping[str, FloatArray], normalisation: str, n_toys: int, runner: Runner | None
 ) -> tuple[KernelTest, SearchResult, Null]:
     config, seed = run.config.search, run.config.seed
     test = kernel_test(config, small_seed(seed, "search"), normalisation)
@@ -193,6 +197,7 @@ def _search(
             n_toys=n_toys,
             reference=config.toy_reference,
             progress=lambda done, total: update(done, total, ""),
+            runner=runner,
         )
     return test, test.search(z["data"]), null
 

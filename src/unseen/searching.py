@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from unseen.arrays import FloatArray
 from unseen.config import SearchConfig
-from unseen.search import KernelTest, Null
+from unseen.search import KernelTest, Null, Runner
+from unseen.workers import workers
 
-__all__ = ["calibrate", "kernel_test", "other_normalisation"]
+__all__ = ["calibrate", "kernel_test", "other_normalisation", "toy_workers"]
 
 
 def kernel_test(config: SearchConfig, seed: int, normalisation: str | None = None) -> KernelTest:
@@ -27,6 +29,20 @@ def kernel_test(config: SearchConfig, seed: int, normalisation: str | None = Non
     )
 
 
+@contextmanager
+def toy_workers(cluster: str | None, count: int | None) -> Iterator[Runner | None]:
+    """Open the workers that throw a search's toys; None, for the threads of this process, without a `cluster`.
+
+    Opened before a test is fitted, so that a cluster that cannot be reached is told at once. Errors: as
+    `unseen.workers.workers`.
+    """
+    if cluster is None:
+        yield None
+        return
+    with workers(cluster, count) as pool:
+        yield pool
+
+
 def calibrate(
     test: KernelTest,
     config: SearchConfig,
@@ -37,10 +53,12 @@ def calibrate(
     n_toys: int | None,
     reference: str,
     progress: Callable[[int, int], None],
+    runner: Runner | None = None,
 ) -> Null:
     """Calibrate as `config` says. `n_toys` counts refits; other calibrations take theirs from the search's defaults.
 
-    A test of shape alone throws toys with as many events as the data, whatever was expected.
+    A test of shape alone throws toys with as many events as the data, whatever was expected. Toys are thrown by
+    `runner`, or by the threads of this process, with the same numbers.
     """
     permuted = config.calibration == "permutation"
     refits = permuted or config.statistic != "linear"
@@ -52,6 +70,7 @@ def calibrate(
         reference=reference,
         progress=progress,
         n_data=len(data) if test.normalisation == "free" else None,
+        runner=runner,
     )
 
 

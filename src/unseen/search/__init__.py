@@ -6,6 +6,7 @@ from unseen.search.null import CALIBRATIONS, Null
 from unseen.search.positive import positive_weights
 from unseen.search.pseudo import PseudoData
 from unseen.search.result import SearchResult, Statistic
+from unseen.search.runner import Runner
 from unseen.search.scorer import Scorer
 from unseen.search.where import Region
 
@@ -16,6 +17,7 @@ __all__ = [
     "Null",
     "PseudoData",
     "Region",
+    "Runner",
     "Scorer",
     "SearchResult",
     "Statistic",

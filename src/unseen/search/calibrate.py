@@ -7,24 +7,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from unseen.errors import ConfigError
-from unseen.search.analytic import AnalyticNull, Yield, analytic_null, fourth_moment, measure
+from unseen.search.analytic import AnalyticNull, Yield
+from unseen.search.at_map import Moments, Throw
 from unseen.search.crosscheck import AnalyticCheck, check_analytic
-from unseen.search.features import Features
-from unseen.search.fitted import Fitted
+from unseen.search.evaluate import Evaluate, evaluator
 from unseen.search.joint import joint_draws, measure_jointly
 from unseen.search.null import Null
-from unseen.search.refit import Recipe, toy_statistics
+from unseen.search.runner import Runner
 from unseen.search.simulation import Simulation
-from unseen.search.statistic import LinearForm
-from unseen.search.toys import ToyPlan
 from unseen.search.validate import Floats
 
 __all__ = ["DEFAULT_TOYS", "Request", "analytic_or_why", "calibrated", "choose_method"]
 
-Tick = Callable[[int], None]
 DEFAULT_TOYS = {"toys": 300, "permutation": 300, "linear": 20_000, "asymptotic": 100_000}
 EVENTS = 100_000  # simulated events that the moments of an analytic null are measured on
 EVENTS_BESIDE = 30_000  # and where it only stands beside a calibration with toys
@@ -34,7 +30,7 @@ CHECK_SEED = 1_000_003  # added to the seed: the check's toys are not those of a
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a calibration; `n_toys` None means the method's own number."""
+    """What is asked of a calibration; `n_toys` None means the method's own number, `runner` None this process."""
 
     method: str
     mode: str
@@ -43,6 +39,7 @@ class Request:
     seed: int
     n_data: int | None
     progress: Callable[[int, int], None] | None = None
+    runner: Runner | None = None
 
     def size(self, method: str) -> int:
         """Return the number of toys or draws."""
@@ -74,19 +71,20 @@ def choose_method(method: str, mode: str) -> str:
 def calibrated(simulation: Simulation, request: Request) -> Null:
     """Return the null that `request` asks for; "auto" takes the analytic one if its check passes, else linear toys."""
     method = choose_method(request.method, request.mode)
+    evaluate = evaluator(simulation, request.runner)
     if method == "asymptotic":
-        return _asymptotic(simulation, request)
+        return _asymptotic(simulation, request, evaluate)
     if method != "auto":
-        null = _from_toys(simulation, request, method)
+        null = _from_toys(simulation, request, method, evaluate)
         asked = request.method != "auto"
         return null if asked else replace(null, reason=f"auto: '{request.mode}' has no analytic null")
     if len(simulation.pool) == 0:
-        null = _asymptotic(simulation, request)
+        null = _asymptotic(simulation, request, evaluate)
         return replace(null, reason="auto: without a pool there is nothing but the analytic null")
-    analytic, why = analytic_or_why(simulation, request)
+    analytic, why = _analytic_or_why(simulation, request, evaluate)
     if analytic is not None:
         return replace(analytic, reason=f"auto: the analytic null {why}")
-    return replace(_from_toys(simulation, request, "linear"), reason=f"auto: no analytic null, {why}")
+    return replace(_from_toys(simulation, request, "linear", evaluate), reason=f"auto: no analytic null, {why}")
 
 
 def analytic_or_why(simulation: Simulation, request: Request) -> tuple[Null | None, str]:
@@ -94,57 +92,53 @@ def analytic_or_why(simulation: Simulation, request: Request) -> tuple[Null | No
 
     Its cumulants are looked at first, before any toy is thrown.
     """
-    why = _refused_by_cumulants(simulation, request)
+    return _analytic_or_why(simulation, request, evaluator(simulation, request.runner))
+
+
+def _analytic_or_why(simulation: Simulation, request: Request, evaluate: Evaluate) -> tuple[Null | None, str]:
+    why = _refused_by_cumulants(request, evaluate)
     if why:
         return None, why
-    null = _asymptotic(simulation, request)
+    null = _asymptotic(simulation, request, evaluate)
     check = null.checks["analytic"]
     return (null if check["passed"] else None), check["why"]
 
 
-def _refused_by_cumulants(simulation: Simulation, request: Request) -> str:
+def _refused_by_cumulants(request: Request, evaluate: Evaluate) -> str:
     """Return why the analytic null of some map cannot be used, before any toy is thrown; empty if none is refused."""
-    for k in range(simulation.n_maps):
-        check = check_analytic(analytic_nulls(simulation, k, request.n_data, EVENTS_BESIDE), np.empty((0, 1)))
+    for found in evaluate(None, Moments(request.n_data, EVENTS_BESIDE), _silent):
+        check = check_analytic(found.nulls, np.empty((0, 1)))
         if not check.passed:
             return check.why
     return ""
 
 
-def _from_toys(simulation: Simulation, request: Request, method: str) -> Null:
+def _silent(count: int) -> None:
+    """Count nothing."""
+
+
+def _from_toys(simulation: Simulation, request: Request, method: str, evaluate: Evaluate) -> Null:
     """Return the null of toys, with the analytic null of their linear statistic beside it."""
-    plan = simulation.plan(request.size(method), request.seed, request.n_data)
-    t = np.empty((plan.n_toys, simulation.n_maps))
-    linear, nulls = np.empty_like(t), []
-    tick = _Counter(request.progress, t.size)
+    throw = Throw(request.mode, request.size(method), request.seed, request.n_data)
+    tick = _Counter(request.progress, throw.n_toys * simulation.n_maps)
     n_events = EVENTS if request.mode == "linear" else EVENTS_BESIDE
-    for k in range(simulation.n_maps):
-        t[:, k], linear[:, k] = refit_toys(simulation, plan, k, request.mode, tick)
-        nulls.append(analytic_nulls(simulation, k, request.n_data, n_events)[0])
-    check = check_analytic(tuple(nulls), linear)
-    return _null(simulation, request, method, t, check, analytic=tuple(nulls))
+    found = list(evaluate(throw, Moments(request.n_data, n_events), tick))
+    nulls = tuple(at.nulls[0] for at in found)
+    check = check_analytic(nulls, np.column_stack([at.linear for at in found]))
+    return _null(simulation, request, method, np.column_stack([at.t for at in found]), check, analytic=nulls)
 
 
-def _asymptotic(simulation: Simulation, request: Request) -> Null:
+def _asymptotic(simulation: Simulation, request: Request, evaluate: Evaluate) -> Null:
     """Return the analytic null of the linear statistic, checked with linear toys where there is a pool."""
-    with_toys = len(simulation.pool) > 0
-    plan = simulation.plan(CHECK_TOYS, request.seed + CHECK_SEED, request.n_data) if with_toys else None
-    linear = np.empty((0 if plan is None else plan.n_toys, simulation.n_maps))
-    tick = _Counter(request.progress, linear.size)
-    nulls, first, second = [], [], []
-    for k in range(simulation.n_maps):
-        whole, *halves = analytic_nulls(simulation, k, request.n_data, EVENTS, parts=2)
-        nulls.append(whole)
-        first.append(halves[0])
-        second.append(halves[1])
-        if plan is not None:
-            linear[:, k], _ = refit_toys(simulation, plan, k, "linear", tick)
+    throw = Throw("linear", CHECK_TOYS, request.seed + CHECK_SEED, request.n_data) if len(simulation.pool) else None
+    tick = _Counter(request.progress, 0 if throw is None else CHECK_TOYS * simulation.n_maps)
+    found = list(evaluate(throw, Moments(request.n_data, EVENTS, parts=2), tick))
+    nulls, *halves = zip(*(at.nulls for at in found), strict=True)
     draws = np.empty((0, 1))
     if simulation.n_maps > 1:
         draws = gaussian_draws(simulation, request.n_data, request.size("asymptotic"), request.seed)
-    check = check_analytic(tuple(nulls), linear)
-    halves_of = (tuple(first), tuple(second))
-    return _null(simulation, request, "asymptotic", draws, check, analytic=tuple(nulls), halves=halves_of)
+    check = check_analytic(nulls, np.column_stack([at.t for at in found]))
+    return _null(simulation, request, "asymptotic", draws, check, analytic=nulls, halves=tuple(halves))
 
 
 def _null(
@@ -169,65 +163,6 @@ def _null(
         halves=halves,
         checks={"analytic": check.to_json()},
     )
-
-
-def refit_toys(simulation: Simulation, plan: ToyPlan, k: int, mode: str, tick: Tick) -> tuple[Floats, Floats]:
-    """Return t and the linear statistic of every toy (n_toys,) at map k."""
-    fitted = simulation.fitted
-    union, chord = simulation.union(k), fitted.reference_features(k)[1]
-    recipe = Recipe(mode, fitted.normalisation, fitted.penalty)
-    weights = torch.from_numpy(simulation.weights).to(fitted.compute.device)
-    return toy_statistics(plan, union, weights, chord, fitted.form(k), recipe, tick)
-
-
-def analytic_nulls(
-    simulation: Simulation, k: int, n_data: int | None, n_events: int, parts: int = 1
-) -> tuple[AnalyticNull, ...]:
-    """Return the analytic null of the linear statistic at map k, and those from `parts` parts of the simulation.
-
-    At most `n_events` events are used, spread over the union: their noise adds about rank / n_events to t's variance.
-    """
-    phi, form = simulation.union(k), simulation.fitted.form(k)
-    source = simulation.source
-    rows = np.flatnonzero(source)
-    if len(rows) > n_events:
-        rows = rows[np.linspace(0, len(rows) - 1, n_events).astype(np.int64)]
-    if len(rows) < len(source):
-        phi, source = phi.take(rows), source[rows]
-    part = np.arange(len(source)) % parts
-    masks = [np.ones(len(source))] + [(part == i).astype(np.float64) for i in range(parts) if parts > 1]
-    return tuple(_null_from(simulation, k, phi, form, n_data, source * mask) for mask in masks)
-
-
-def _null_from(
-    simulation: Simulation, k: int, phi: Features, form: LinearForm, n_data: int | None, weights: Floats
-) -> AnalyticNull:
-    """Return the null with the moments of events with features `phi` and `weights` (n,)."""
-    fitted = simulation.fitted
-    option = Yield(fitted.normalisation, fitted.expected, n_data)
-    source = fitted.tensor(weights)
-    spread = measure(phi, source)
-    covariance = option.events * spread.central + option.variance * torch.outer(spread.mean, spread.mean)
-    mean = option.offset * spread.mean
-    if simulation.reference == "fixed":
-        reference, _ = fitted.reference_features(k)
-        total = reference.total(fitted.tensor(fitted.weights)[None])[0, : len(mean)]
-        mean = mean + fitted.expected * spread.mean - total
-    else:
-        covariance = covariance + _reference_part(fitted, k, spread.central, spread.mean)
-    excess = option.events * fourth_moment(phi, source, form, option.absorbed * spread.mean)
-    return analytic_null(form, covariance, mean, excess)
-
-
-def _reference_part(fitted: Fitted, k: int, central: Tensor, mu: Tensor) -> Tensor:
-    """Return sum_R w^2 (phi - mu)(phi - mu)', the covariance that redrawing the reference adds."""
-    squares = fitted.weights**2
-    if fitted.uniform:
-        return central * float(squares.sum())
-    phi, _ = fitted.reference_features(k)
-    own = measure(phi, fitted.tensor(squares))
-    away = own.mean - mu
-    return (own.central + torch.outer(away, away)) * float(squares.sum())
 
 
 def gaussian_draws(simulation: Simulation, n_data: int | None, n_draws: int, seed: int) -> Floats:

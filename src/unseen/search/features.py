@@ -22,7 +22,7 @@ from unseen.search.compute import Compute
 from unseen.search.parallel import run_parts
 from unseen.search.validate import Floats
 
-__all__ = ["FeatureMap", "Features", "gaussian_kernel", "make_map"]
+__all__ = ["FeatureMap", "Features", "gaussian_kernel", "make_map", "planned_bytes", "rows_per_block"]
 
 ROWS_PER_BLOCK = 2048  # a block of features and of fits shares a core's cache
 ROWS_ON_GPU = 65_536  # fewer and larger operations
@@ -92,22 +92,13 @@ class Features:
         self.map = feature_map.to(compute.device)
         self.compute = compute
         self.intercept = intercept
-        rows = ROWS_PER_BLOCK if compute.device.type == "cpu" else ROWS_ON_GPU
-        self.z = [torch.from_numpy(part) for part in _split(np.ascontiguousarray(z), rows)]
+        self.z = [torch.from_numpy(part) for part in _split(np.ascontiguousarray(z), rows_per_block(compute))]
         self.blocks: list[Tensor | None] = [None] * len(self.z)
         self._hold_what_fits()
 
     def _hold_what_fits(self) -> None:
         """Compute the first blocks, as many as fit in the budget; raise MemoryBudgetError if not even one does."""
-        scratch = 8 * max(len(part) for part in self.z) * (len(self.map.centers) + self.rank)
-        free = self.compute.budget - scratch
-        if free < 0:
-            raise MemoryBudgetError(
-                f"one block of kernel features needs {scratch / 2**20:.0f} MiB of {self.compute.budget / 2**20:.0f} "
-                "MiB allowed; raise memory_budget or lower n_centers"
-            )
-        sizes = np.array([self.compute.bytes * len(part) * self.rank for part in self.z], dtype=np.float64)
-        fitting = int(np.count_nonzero(np.cumsum(sizes) <= free))
+        fitting = _fitting(self.map, [len(part) for part in self.z], self.compute, self.rank)
 
         def evaluate(part: range) -> None:
             for i in part:
@@ -148,10 +139,11 @@ class Features:
         self,
         term: Callable[[slice, Tensor], Tensor],
         combine: Callable[[Tensor, Tensor], Tensor] = torch.add,
+        blocks: range | None = None,
     ) -> Tensor:
         """Return the sum (or another `combine`) of `term(rows, phi of these rows)` over all blocks, float64.
 
-        Blocks run in several threads.
+        Blocks run in several threads; some `blocks` alone in this one, one after the other.
         """
         starts = np.cumsum([0, *(len(part) for part in self.z)]).tolist()
 
@@ -164,8 +156,8 @@ class Features:
                 total = value if total is None else combine(total, value)
             return total
 
-        sums = [total for total in run_parts(add, len(self.z), threads=self.threads) if total is not None]
-        return reduce(combine, sums)
+        found = [add(blocks)] if blocks is not None else run_parts(add, len(self.z), threads=self.threads)
+        return reduce(combine, [total for total in found if total is not None])
 
     def __iter__(self) -> Iterator[tuple[slice, Tensor]]:
         """Yield (rows, phi of these rows)."""
@@ -179,8 +171,8 @@ class Features:
         b = b.to(self.compute.dtype)
         return torch.cat([b @ phi.T for _, phi in self], dim=1)
 
-    def second_moment(self, weights: Tensor) -> Tensor:
-        """Return sum_i w_i phi_i phi_i', float64 (r, r), for weights (n,).
+    def second_moment(self, weights: Tensor, blocks: range | None = None) -> Tensor:
+        """Return sum_i w_i phi_i phi_i', float64 (r, r), for weights (n,), over all blocks or some.
 
         The products have the stored precision, but with an intercept float64: wide kernels hardly differ from it, and
         nothing penalises it.
@@ -191,7 +183,7 @@ class Features:
             exact = phi.to(dtype)
             return exact.T @ (exact * weights[rows, None].to(dtype))
 
-        return self.accumulate(term)
+        return self.accumulate(term, blocks=blocks)
 
     def total(self, weights: Tensor) -> Tensor:
         """Return sum_i w_i phi_i, float64 (T, r), for weights (T, n)."""
@@ -219,6 +211,31 @@ class Features:
         copy = object.__new__(Features)
         copy.map, copy.intercept, copy.compute = self.map, self.intercept, self.compute
         return copy
+
+
+def rows_per_block(compute: Compute) -> int:
+    """Return how many events a block has; the last one may have fewer."""
+    return ROWS_PER_BLOCK if compute.device.type == "cpu" else ROWS_ON_GPU
+
+
+def planned_bytes(feature_map: FeatureMap, n: int, compute: Compute, intercept: bool) -> float:
+    """Return the `held_bytes` that the features of n events would have, without computing any."""
+    rank, rows = feature_map.rank + int(intercept), rows_per_block(compute)
+    lengths = [min(rows, n - start) for start in range(0, n, rows)]
+    return float(compute.bytes * rank * sum(lengths[: _fitting(feature_map, lengths, compute, rank)]))
+
+
+def _fitting(feature_map: FeatureMap, lengths: list[int], compute: Compute, rank: int) -> int:
+    """Return how many of the blocks, the first ones, fit in the budget; raise MemoryBudgetError if none could."""
+    scratch = 8 * max(lengths) * (len(feature_map.centers) + rank)
+    free = compute.budget - scratch
+    if free < 0:
+        raise MemoryBudgetError(
+            f"one block of kernel features needs {scratch / 2**20:.0f} MiB of {compute.budget / 2**20:.0f} "
+            "MiB allowed; raise memory_budget or lower n_centers"
+        )
+    sizes = np.array([compute.bytes * length * rank for length in lengths], dtype=np.float64)
+    return int(np.count_nonzero(np.cumsum(sizes) <= free))
 
 
 def _split(z: Floats, rows: int) -> list[Floats]:

@@ -12,10 +12,12 @@ from torch import Tensor
 from unseen.errors import NegativeWeightError, WeightError
 from unseen.search.compute import Compute
 from unseen.search.definite import IndefiniteError
-from unseen.search.features import ROWS_PER_BLOCK, Features
+from unseen.search.features import ROWS_PER_BLOCK, Features, planned_bytes
 from unseen.search.loss import Batch, make_batch
+from unseen.search.moments import second_moments
 from unseen.search.normalisation import Normalisation
 from unseen.search.precondition import Shared
+from unseen.search.runner import Runner
 from unseen.search.settings import Settings, set_apart
 from unseen.search.statistic import Fit, LinearForm, fit_batch, require_convergence, shared_factor
 from unseen.search.validate import Floats, Keys, as_events, as_weights, check_disjoint, check_positive, row_keys
@@ -82,6 +84,8 @@ class Fitted:
     penalty: float
     compute: Compute
     _held: dict[int, tuple[Features, Tensor]] = field(default_factory=dict, repr=False, compare=False)
+    _planned: dict[int, tuple[float, float]] = field(default_factory=dict, repr=False, compare=False)
+    _chords: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
     _forms: dict[int, LinearForm] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -98,10 +102,13 @@ class Fitted:
         """Return validated events (n, d) in standardised units."""
         return self.settings.scale(as_events(name, x, self.z.shape[1]))
 
-    def features(self, k: int, z: Floats, held: int = 0) -> Features:
+    def features(self, k: int, z: Floats, held: float = 0) -> Features:
         """Return the features of standardised events at map k; `held` bytes of the budget are taken already."""
-        compute = replace(self.compute, budget=max(self.compute.budget - held, self._smallest_budget(k)))
-        return Features(self.settings.maps[k], z, compute, intercept=self.normalisation.intercept)
+        return Features(self.settings.maps[k], z, self._compute_beside(k, held), intercept=self.normalisation.intercept)
+
+    def _compute_beside(self, k: int, held: float) -> Compute:
+        """Return how to compute features at map k beside `held` bytes of others."""
+        return replace(self.compute, budget=max(self.compute.budget - held, self._smallest_budget(k)))
 
     def _smallest_budget(self, k: int) -> float:
         """Return what one block needs, but no more than the whole budget."""
@@ -118,14 +125,60 @@ class Fitted:
             return self._held[k]
         taken = sum(phi.held_bytes for phi, _ in self._held.values())
         phi = self.features(k, self.z, taken)
-        moment = phi.second_moment(self.tensor(self.weights))
-        try:
-            chord = shared_factor(moment, len(self.z) + self.expected, self.penalty, self.normalisation)
-        except IndefiniteError:
-            chord = self.form(k).factor  # negative weights: nothing is fitted to them
+        if k not in self._chords:
+            self._chords[k] = self._chord(k, phi.second_moment(self.tensor(self.weights)))
         if taken + phi.held_bytes <= 0.5 * self.compute.budget:
-            self._held[k] = (phi, chord)
-        return phi, chord
+            self._held[k] = (phi, self._chords[k])
+        return phi, self._chords[k]
+
+    def _chord(self, k: int, moment: Tensor) -> Tensor:
+        """Return the factor of H0 from the reference's second moment."""
+        try:
+            return shared_factor(moment, len(self.z) + self.expected, self.penalty, self.normalisation)
+        except IndefiniteError:
+            return self.form(k).factor  # negative weights: nothing is fitted to them
+
+    def prepare(self, runner: Runner) -> None:
+        """Find the factors and forms of all maps, the reference's second moments on the workers of `runner`."""
+        maps = self.settings.maps
+        missing = [k for k in range(len(maps)) if k not in self._chords]
+        if missing:
+            moments = second_moments(
+                [maps[k] for k in missing], self.z, self.weights, self.compute, self.normalisation.intercept, runner
+            )
+            self._chords.update((k, self._chord(k, moment)) for k, moment in zip(missing, moments, strict=True))
+        for k in range(len(maps)):
+            self.form(k)
+
+    def planned_budget(self, k: int) -> float:
+        """Return the memory in which this process would compute the reference's features at map k, and plan for them.
+
+        It is what those of earlier maps leave. Which features are held decides how toys are fitted, to the last bits:
+        workers that compute them are told, so that they fit as this process does.
+        """
+        if k in self._held:
+            return self._held[k][0].compute.budget
+        if k in self._planned:
+            return self._planned[k][0]
+        here = {i: phi.held_bytes for i, (phi, _) in self._held.items()}
+        taken = sum(here.values()) + sum(held for i, (_, held) in self._planned.items() if i not in here)
+        m, compute = self.settings.maps[k], self._compute_beside(k, taken)
+        held = planned_bytes(m, len(self.z), compute, self.normalisation.intercept)
+        if taken + held <= 0.5 * self.compute.budget:
+            self._planned[k] = (compute.budget, held)
+        return compute.budget
+
+    def alone(self, k: int, budget: float) -> Fitted:
+        """Return the same with the features of map k and no other, computed in `budget`; see `planned_budget`."""
+        own = self.without_features()
+        compute = replace(self.compute, budget=budget)
+        phi = Features(self.settings.maps[k], self.z, compute, intercept=self.normalisation.intercept)
+        own._held[k] = (phi, self._chords[k])
+        return own
+
+    def without_features(self) -> Fitted:
+        """Return the same with the factors and forms that are known, but no features: what is worth sending."""
+        return replace(self, _held={}, _planned={}, _chords=dict(self._chords), _forms=dict(self._forms))
 
     def form(self, k: int) -> LinearForm:
         """Return the linear form at map k: H0 of the settings events, scaled to the expected number.

@@ -23,6 +23,7 @@ from unseen.search.parallel import blockwise
 from unseen.search.pseudo import PseudoData, make_pseudo_data
 from unseen.search.ratio import Ratio
 from unseen.search.result import SearchResult, Statistic
+from unseen.search.runner import Runner
 from unseen.search.scale import Widths, parse_widths
 from unseen.search.scorer import Scorer
 from unseen.search.settings import freeze
@@ -174,6 +175,7 @@ class KernelTest:
         progress: Callable[[int, int], None] | None = None,
         n_data: int | None = None,
         weights: ArrayLike | None = None,
+        runner: Runner | None = None,
     ) -> Null:
         """Find the null distribution of the test's statistic and keep it.
 
@@ -190,7 +192,8 @@ class KernelTest:
 
         `reference`: "redrawn" with the data in every toy (default where weights allow it) or "fixed"; see
         `unseen.search.toys`. `n_data` fixes the toys' N_D instead of throwing it: a test of shape alone, meant for
-        normalisation="free". `progress(done, total)` is called after each batch.
+        normalisation="free". `progress(done, total)` is called after each batch. `runner`: workers that throw the
+        toys, such as those of `unseen.workers`, to the same numbers; None for the threads of this process.
         """
         name = method if method == "auto" else check_name("calibration", method, CALIBRATIONS)
         choose_method(name, self.mode)
@@ -204,6 +207,7 @@ class KernelTest:
             check_count("seed", seed, 0),
             None if n_data is None else check_count("n_data", n_data, 1),
             progress,
+            runner,
         )
         self._null, self._pool_keys = calibrated(simulation, request), keys
         return self._null

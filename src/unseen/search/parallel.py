@@ -3,7 +3,8 @@
 Splitting every small operation of a block among cores costs more in waking threads than it saves, and threads of an
 OpenMP pool that spin while they wait take the cores from each other. So the engine gives torch one thread while it runs
 (`blockwise`) and uses as many of its own. Results depend neither on the number of threads nor on their timing: the
-blocks are dealt to a fixed number of parts, part i has the blocks i, i + n, i + 2 n, ..., and threads take whole parts.
+blocks are dealt to a number of parts that follows from theirs alone, part i has the blocks i, i + n, i + 2 n, ..., and
+threads, or the workers of a cluster, take whole parts.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from typing import TypeVar
 
 import torch
 
-__all__ = ["blockwise", "run_parts"]
+__all__ = ["blockwise", "parts_of", "run_parts"]
 
 Result = TypeVar("Result")
 PARTS = 16  # the most threads that can share the work; each part holds a sum of its own
+LONGEST_PART = 2048  # blocks; more make more parts: with ten million events and more, workers take them, not threads
 _threads: ContextVar[int | None] = ContextVar("threads", default=None)
 
 
@@ -47,9 +49,15 @@ def _pool(n_threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n_threads, thread_name_prefix="unseen", initializer=torch.set_num_threads, initargs=(1,))
 
 
+def parts_of(n: int) -> list[range]:
+    """Return the parts that share the blocks 0..n-1; what they are depends on n alone."""
+    count = max(1, min(max(PARTS, -(-n // LONGEST_PART)), n))
+    return [range(first, n, count) for first in range(count)]
+
+
 def run_parts(work: Callable[[range], Result], n: int, *, threads: int | None = None) -> list[Result]:
     """Return `work(part)` for parts that share 0..n-1, done by `threads` (default: those of `blockwise`, else one)."""
-    parts = [range(first, n, PARTS) for first in range(max(1, min(PARTS, n)))]
+    parts = parts_of(n)
     count = min((_threads.get() or 1) if threads is None else threads, len(parts))
     if count <= 1:
         return [work(part) for part in parts]

@@ -84,7 +84,7 @@ class PseudoData:
             return self._held[k, signal]
 
     def __getstate__(self) -> dict[str, Any]:
-        fitted = replace(self.simulation.fitted, _held={}, _forms={})
+        fitted = replace(self.simulation.fitted, _held={}, _planned={}, _chords={}, _forms={})
         simulation = replace(self.simulation, fitted=fitted, _held={})
         return {"simulation": simulation, "signals": dict(self.signals), "mode": self.mode}
 

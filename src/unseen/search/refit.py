@@ -19,7 +19,7 @@ from unseen.search.statistic import LinearForm, fit_batch, require_convergence, 
 from unseen.search.toys import Codes, Index, ToyPlan
 from unseen.search.validate import Floats
 
-__all__ = ["Recipe", "toy_statistics"]
+__all__ = ["Recipe", "ToyFits", "batches", "fit_toys", "make_fits", "toy_statistics"]
 
 TOYS_PER_BATCH = 128
 LARGEST_BATCH = 2**28  # events times toys: one byte each
@@ -37,6 +37,31 @@ class Recipe:
     penalty: float
 
 
+@dataclass(frozen=True)
+class ToyFits:
+    """All that the toys of a plan are fitted with at one width.
+
+    `weights` (m,) are the weights of the union's events as reference; `chord` guides the fits where no `whitener` knows
+    their data; `form` belongs to the reference at hand.
+    """
+
+    plan: ToyPlan
+    union: Features
+    weights: Tensor
+    chord: Tensor
+    form: LinearForm
+    recipe: Recipe
+    whitener: DataWhitener | None
+
+
+def make_fits(
+    plan: ToyPlan, union: Features, weights: Tensor, chord: Tensor, form: LinearForm, recipe: Recipe
+) -> ToyFits:
+    """Return what toys are fitted with, the whitener included where it pays: it takes some work."""
+    whitener = _whitener(plan, union, recipe) if recipe.mode != "linear" else None
+    return ToyFits(plan, union, weights, chord, form, recipe, whitener)
+
+
 def toy_statistics(
     plan: ToyPlan,
     union: Features,
@@ -46,17 +71,22 @@ def toy_statistics(
     recipe: Recipe,
     tick: Callable[[int], None],
 ) -> tuple[Floats, Floats]:
-    """Return t and the linear statistic of every toy, (n_toys,) each.
+    """Return t and the linear statistic of every toy, (n_toys,) each; `tick` is told how many are done."""
+    fits = make_fits(plan, union, weights, chord, form, recipe)
+    return fit_toys(fits, batches(plan, len(union)), tick)
 
-    `weights` (m,) are the weights of the union's events as reference, `form` belongs to the reference at hand; `tick`
-    is told how many toys are done.
+
+def fit_toys(fits: ToyFits, which: list[range], tick: Callable[[int], None]) -> tuple[Floats, Floats]:
+    """Return t and the linear statistic of the toys of some consecutive `batches`, in their order.
+
+    A batch has the same numbers whichever others are asked for.
     """
-    t, linear = np.empty(plan.n_toys), np.empty(plan.n_toys)
+    plan, union, weights, recipe, first = fits.plan, fits.union, fits.weights, fits.recipe, which[0].start
+    t, linear = np.empty(which[-1].stop - first), np.empty(which[-1].stop - first)
     device, played = union.compute.device, weights if plan.reference == "redrawn" else weights[: plan.n_reference]
     equal = bool(played.min() == played.max())
-    whitener = _whitener(plan, union, recipe) if recipe.mode != "linear" else None
-    for toys, code in _drawn(plan, list(_batches(plan, len(union))), len(union)):
-        start: Preconditioner = Shared(chord) if whitener is None else whitener(code.to(device))
+    for toys, code in _drawn(plan, which, len(union)):
+        start: Preconditioner = Shared(fits.chord) if fits.whitener is None else fits.whitener(code.to(device))
         rows = _rows_used(plan, code)
         phi, w = (union, weights) if rows is None else (union.take(rows), weights[torch.from_numpy(rows)])
         own = code if rows is None else code[:, torch.from_numpy(rows)]
@@ -70,33 +100,33 @@ def toy_statistics(
             quadratic=recipe.mode == "one_step",
             sums=_known_sums(plan, toys, w) if equal else None,
         )
-        fit = fit_batch(batch, start, form, recipe.mode)
+        fit = fit_batch(batch, start, fits.form, recipe.mode)
         require_convergence(fit, "toys")
-        t[toys.start : toys.stop] = fit.t.cpu().numpy()
-        linear[toys.start : toys.stop] = fit.linear.cpu().numpy()
+        t[toys.start - first : toys.stop - first] = fit.t.cpu().numpy()
+        linear[toys.start - first : toys.stop - first] = fit.linear.cpu().numpy()
         tick(len(toys))
     return t, linear
 
 
-def _drawn(plan: ToyPlan, batches: list[range], n_union: int) -> Iterator[tuple[range, Tensor]]:
+def _drawn(plan: ToyPlan, which: list[range], n_union: int) -> Iterator[tuple[range, Tensor]]:
     """Yield batches of toys with their codes int8 (T, m), valid until the next one is asked for.
 
     Small unions: the next batch is drawn while this one is fitted. Large ones: all threads draw, and fit, in turn; a
     second batch would cost as much memory as the first. Buffers are used again, since fresh memory is slow.
     """
-    shape = (len(batches[0]), n_union)
+    shape = (len(which[0]), n_union)
     if n_union >= WORTH_THREADS:
         codes = np.empty(shape, dtype=np.int8)
-        for toys in batches:
+        for toys in which:
             yield toys, _draw(plan, toys, codes)
         return
     buffers = np.empty(shape, dtype=np.int8), np.empty(shape, dtype=np.int8)
     with ThreadPoolExecutor(1, thread_name_prefix="unseen-toys") as ahead:
-        pending = ahead.submit(_draw, plan, batches[0], buffers[0])
-        for i, toys in enumerate(batches):
+        pending = ahead.submit(_draw, plan, which[0], buffers[0])
+        for i, toys in enumerate(which):
             code = pending.result()
-            if i + 1 < len(batches):
-                pending = ahead.submit(_draw, plan, batches[i + 1], buffers[(i + 1) % 2])
+            if i + 1 < len(which):
+                pending = ahead.submit(_draw, plan, which[i + 1], buffers[(i + 1) % 2])
             yield toys, code
 
 
@@ -122,12 +152,11 @@ def _whitener(plan: ToyPlan, union: Features, recipe: Recipe) -> DataWhitener | 
     return DataWhitener(union, shared_factor(moment, n, recipe.penalty, recipe.normalisation, share=0.25))
 
 
-def _batches(plan: ToyPlan, n_union: int) -> Iterator[range]:
-    """Yield ranges of toys; the size depends on the numbers of events alone, never on memory or threads."""
+def batches(plan: ToyPlan, n_union: int) -> list[range]:
+    """Return ranges of toys; the size depends on the numbers of events alone, never on memory or threads."""
     used = (plan.n_reference + float(plan.n_data.mean())) / n_union
     size = 1 if used < DENSE else max(1, min(TOYS_PER_BATCH, LARGEST_BATCH // n_union))
-    for start in range(0, plan.n_toys, size):
-        yield range(start, min(start + size, plan.n_toys))
+    return [range(start, min(start + size, plan.n_toys)) for start in range(0, plan.n_toys, size)]
 
 
 def _known_sums(plan: ToyPlan, toys: range, weights: Tensor) -> Sums:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -44,6 +44,16 @@ class Simulation:
                 phi = phi.join(self.fitted.features(k, self.pool, phi.held_bytes))
             self._held[k] = phi
         return self._held[k]
+
+    def alone(self, k: int, budget: float) -> Simulation:
+        """Return the same with the features of map k and no other, as `Fitted.alone`."""
+        own = replace(self, fitted=self.fitted.alone(k, budget), _held={})
+        own.union(k)
+        return own
+
+    def without_features(self) -> Simulation:
+        """Return the same without anything that was computed but small matrices: what is worth sending."""
+        return replace(self, fitted=self.fitted.without_features(), _held={})
 
     @property
     def n_maps(self) -> int:
