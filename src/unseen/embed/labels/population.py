@@ -16,7 +16,7 @@ MOST_ROWS = 30
 
 
 def population(labelling: Labelling, weight: NDArray[np.float64] | None = None) -> dict[str, Any]:
-    """Plain numbers for JSON: the events of every class (and the sum of `weight` (n,)), classes per level, the total."""
+    """Plain numbers for JSON: events of every class (and the sum of `weight` (n,)), classes per level, the total."""
     counts = np.bincount(labelling.target, minlength=len(labelling.names))
     classes: list[dict[str, Any]] = [
         {"name": name, "events": int(count)} for name, count in zip(labelling.names, counts, strict=True)
