@@ -11,7 +11,8 @@ from tests.embed.toy import toy_events, toy_settings
 from tests.views.build import events as collisions
 from unseen.embed import LABELS, TrainingConfig, train
 from unseen.embed.data import epoch_order, loss_weights
-from unseen.embed.labels import Labelling, encode, population, population_table
+from unseen.embed.labels import Factor, Labelling, encode, population, population_table
+from unseen.embed.labels.tree import classify
 from unseen.errors import ConfigError, NotEnoughEventsError, SchemaError, UnknownNameError
 from unseen.events import Events
 from unseen.events.observables import met
@@ -157,6 +158,17 @@ def test_rare_lepton_flavours_become_other(sample: Events) -> None:
         rest = [name for name in everything.names if name.startswith(f"{process}/") and name not in kept]
         assert len(rest) > 1
         np.testing.assert_array_equal(other, np.any([members(everything, name) for name in rest], axis=0))
+
+
+def test_few_rare_flavours_join_the_most_frequent_one() -> None:
+    code = np.repeat([0, 1, 2, 3], [10, 300, 200, 20])
+    factor = Factor.named("leptons", code, ("2e1mu", "1e", "1mu", "3e"))
+    levels, names, _ = classify([factor], len(code), least=50)
+    assert names == ("1mu", "1e or other")
+    np.testing.assert_array_equal(levels[:, 0], np.where(code == 2, 0, 1))
+    assert classify([factor], len(code), least=25)[1] == ("1e", "1mu", "other")
+    assert classify([factor], len(code), least=225)[1] == ("1e", "other")
+    assert classify([factor], len(code), least=500)[1] == ("all",)
 
 
 def test_a_class_whose_parts_all_join_is_not_split(sample: Events) -> None:

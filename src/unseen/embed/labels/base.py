@@ -47,8 +47,8 @@ class LabelConfig(NamedConfig):
     least: int = Field(default=1, gt=0, description="Fewest events of a class.")
     rare: Literal["merge", "error"] = Field(
         default="merge",
-        description="Classes with fewer events. merge: bins join the adjacent bin, lepton flavours `other` of the same "
-        "process; a process is never merged silently. error: refuse them.",
+        description="Classes with fewer events. merge: bins join the adjacent bin, lepton flavours `other` or the most "
+        "frequent one, inside their process; a process is never merged silently. error: refuse them.",
     )
 
     @abstractmethod

@@ -27,7 +27,7 @@ def classify(
 
     Every factor splits each class of the level before it by its values. Inside one class, values with fewer than
     `least` events are joined: of an ordered property the smallest bin joins the smaller of its neighbours until all
-    have enough; of others they become one class `other`, with the smallest value that has enough if that is needed. A
+    have enough; of others they become one class `other`, or, if that has too few events too, join the largest value. A
     class whose values all end up together is not split. So every class has `least` events if the coarser one had.
     Errors: NotEnoughEventsError lists the populations if `merge` is False or the property may not be merged.
     """
@@ -95,14 +95,17 @@ def _adjacent(values: list[tuple[int, int]], factor: Factor, least: int) -> list
 
 
 def _pooled(values: list[tuple[int, int]], factor: Factor, least: int) -> list[Group]:
-    by_count = sorted(values, key=lambda value: value[1])
-    k, total = 0, 0
-    while k < len(by_count) and (by_count[k][1] < least or total < least):
-        total += by_count[k][1]
-        k += 1
-    kept = sorted(code for code, _ in by_count[k:])
-    rest = tuple(sorted(code for code, _ in by_count[:k]))
-    return [*(((code,), factor.name(code, code)) for code in kept), (rest, OTHER)]
+    rest = [(code, count) for code, count in values if count < least]
+    kept = [(code, count) for code, count in values if count >= least]
+    word = OTHER
+    if kept and sum(count for _, count in rest) < least:
+        # In the largest value they are diluted most: it stays nearly pure.
+        largest = max(kept, key=lambda value: value[1])
+        kept.remove(largest)
+        rest.append(largest)
+        word = f"{factor.name(largest[0], largest[0])} or {OTHER}"
+    joined = tuple(sorted(code for code, _ in rest))
+    return [*(((code,), factor.name(code, code)) for code, _ in kept), (joined, word)]
 
 
 def _refuse(parent: str, populations: list[tuple[str, int]], least: int) -> None:
