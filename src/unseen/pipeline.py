@@ -104,7 +104,8 @@ def train_stage(run: RunContext) -> None:
             def show(done: int, total: int, losses: Mapping[str, float]) -> None:
                 update(done, total, f"loss {losses['train_loss']:.3f}")
 
-            train(run.pools[0], config.train, folder, seed=small_seed(config.seed, "train"), progress=show)
+            seed = small_seed(config.seed, "train")
+            train(run.pools[0], config.train, folder, seed=seed, progress=show, say=run.display.say)
 
     inputs = config.train.model_dump(mode="json") | {
         "pools": config.pools.model_dump(mode="json"),

@@ -20,7 +20,7 @@ from unseen.errors import CorruptFileError, NonFiniteError, NotEnoughEventsError
 from unseen.events import Events
 from unseen.events.normalisation import Normalisation
 
-FILES = ("model.safetensors", "model.json", "history.json")
+FILES = ("model.safetensors", "model.json", "history.json", "classes.json")
 
 
 class StopHereError(Exception):

@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 from unseen.embed.data import Balance
 from unseen.embed.encoders import ENCODERS, EncoderConfig, MlpConfig
 from unseen.embed.expand import Expansion
-from unseen.embed.labels import LABELS
+from unseen.embed.labels import LABELS, LabelConfig, ProcessConfig
 from unseen.embed.objectives import OBJECTIVES, ObjectiveConfig, SupConConfig
 from unseen.errors import ConfigError, did_you_mean
 from unseen.events import Schema
-from unseen.registry import lookup, resolve
+from unseen.events.normalisation import Normalisation
+from unseen.registry import resolve
 from unseen.views import VIEWS, ViewConfig
 
 __all__ = ["TrainingConfig"]
@@ -35,7 +36,9 @@ class TrainingConfig(BaseModel):
     objective: SerializeAsAny[ObjectiveConfig] = Field(
         default=SupConConfig(), description="A name, or a mapping with `name` and the settings of that objective."
     )
-    labels: str = Field(default="process", description="Label encoding: what the classes are (`process`, `none`).")
+    labels: SerializeAsAny[LabelConfig] = Field(
+        default=ProcessConfig(), description="What the classes are: a name, or a mapping with `name` and its settings."
+    )
     views: tuple[SerializeAsAny[ViewConfig], ...] = Field(
         default=(), description="Random transformations of every event, one after the other: names or mappings."
     )
@@ -88,17 +91,16 @@ class TrainingConfig(BaseModel):
     def _views(cls, value: Any) -> Any:
         return tuple(resolve(item, VIEWS, "view") for item in value) if isinstance(value, (list, tuple)) else value
 
-    @field_validator("labels")
+    @field_validator("labels", mode="before")
     @classmethod
-    def _labels(cls, value: str) -> str:
-        lookup(value, LABELS, "label encoding")
-        return value
+    def _labels(cls, value: Any) -> Any:
+        return resolve(value, LABELS, "label encoding")
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainingConfig:
         if self.early_stopping is not None and self.validation_fraction == 0.0:
             raise ValueError("early_stopping needs a validation_fraction above 0")
-        if self.objective.needs_classes and self.labels == "none":
+        if self.objective.needs_classes and self.labels.name == "none":
             raise ValueError(f"objective '{self.objective.name}' needs classes; labels 'none' has one")
         objective = self.objective
         if self.n_views is not None and self.n_views < objective.least_views:
@@ -111,12 +113,12 @@ class TrainingConfig(BaseModel):
             raise ValueError(f"objective '{objective.name}' predicts what views did, and these say nothing")
         return self
 
-    def expansion(self, schema: Schema) -> Expansion:
-        """What makes the rows of a batch from its events."""
+    def expansion(self, schema: Schema, normalisation: Normalisation | None = None) -> Expansion:
+        """What makes the rows of a batch from its events; `normalisation` is what the network applies to them."""
         return Expansion(
-            [view.build(schema) for view in self.views],
+            [view.build(schema, normalisation) for view in self.views],
             self.n_views or self.objective.least_views,
-            [view.build(schema) for view in self.anomalies] if self.objective.needs_anomalies else [],
+            [view.build(schema, normalisation) for view in self.anomalies] if self.objective.needs_anomalies else [],
             sum(view.n_parameters for view in self.views),
         )
 

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from unseen.embed.data import Batch, loss_weights, split_by_source
-from unseen.embed.labels import encode
+from unseen.embed.labels import encode, population, population_table
 from unseen.embed.model import DESCRIPTION, WEIGHTS, Model
 from unseen.embed.network import Network
 from unseen.embed.objectives import Problem
@@ -31,6 +31,7 @@ __all__ = ["train"]
 
 CHECKPOINT = "last.ckpt"
 HISTORY = "history.json"
+CLASSES = "classes.json"
 PACKAGES = ("unseen", "torch", "lightning", "numpy")
 
 
@@ -40,13 +41,15 @@ def train(
     out: str | Path,
     seed: int,
     progress: bool | ProgressCallback = False,
+    say: Callable[[str], None] | None = None,
 ) -> Model:
     """Train an embedding on simulated events and write it to the folder `out`.
 
     Everything is learned from these events: normalisation and weights from all but the validation share. Equal
     events, settings, seed and thread count give equal bits, also when a killed training is started again: it continues
     after the last whole epoch. A finished training is opened, not repeated; one of other events, settings or seed in
-    `out` is replaced. `progress`: True for a bar, or a function of (epochs done, epochs, losses).
+    `out` is replaced. `progress`: True for a bar, or a function of (epochs done, epochs, losses). `say` gets the table
+    of the classes before the first epoch; `classes.json` has it in full.
     Errors: NotEnoughEventsError, NegativeWeightError, WeightError, NonFiniteError (diverged), ConfigError (no GPU).
     """
     # Importing Lightning takes seconds; only training needs it.
@@ -57,20 +60,22 @@ def train(
     labelling = encode(events, config.labels)
     if config.objective.needs_classes and len(labelling.names) < 2:
         raise NotEnoughEventsError(
-            f"objective '{config.objective.name}' needs two classes or more; labels '{config.labels}' of the "
+            f"objective '{config.objective.name}' needs two classes or more; labels '{config.labels.name}' of the "
             f"{len(events)} training events give {len(labelling.names)}: {', '.join(labelling.names) or 'none'}"
         )
     fingerprint = _fingerprint(events, config, seed)
     finished = _finished(out, fingerprint)
     if finished is not None:
         return finished
+    if say is not None:
+        say(population_table(labelling))
     fit, held = split_by_source(events, config.validation_fraction, seed)
     normalisation = Normalisation.fit(events[fit], log_pt=config.log_pt)
     weight = loss_weights(events, labelling.target, config.balance, config.balance_power, config.event_weights)
     train_data, held_data = (Batch.of(events[rows], labelling.of(rows), weight[rows]) for rows in (fit, held))
     with _own_random_numbers(small_seed(seed, "train", "initial")), reporter(progress) as report:
         network = Network(normalisation, config.encoder.build(events.schema))
-        expand = config.expansion(events.schema)
+        expand = config.expansion(events.schema, normalisation)
         problem = Problem(config.encoder.dim, len(labelling.names), expand.n_parameters, events.schema, normalisation)
         objective = config.objective.build(problem)
         objective.attach(network)
@@ -79,6 +84,7 @@ def train(
     provenance = _provenance(fingerprint, len(fit), len(held), book.epoch)
     model = Model(network.cpu().eval(), config, events.schema, normalisation, labelling.names, seed, provenance)
     write_json(out / HISTORY, book.history)
+    write_json(out / CLASSES, population(labelling, events.weight))
     model.save(out)
     (out / CHECKPOINT).unlink(missing_ok=True)
     return model
@@ -103,7 +109,7 @@ def _finished(out: Path, fingerprint: str) -> Model | None:
         model = None
     if model is not None and model.provenance.get("fingerprint") == fingerprint:
         return model
-    for name in (DESCRIPTION, WEIGHTS, HISTORY):
+    for name in (DESCRIPTION, WEIGHTS, HISTORY, CLASSES):
         (out / name).unlink(missing_ok=True)
     return None
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from unseen.events import Schema
+from unseen.events.normalisation import Normalisation
 from unseen.registry import NamedConfig
 
 __all__ = ["View", "ViewConfig", "Viewed", "apply_views"]
@@ -37,11 +38,19 @@ class View(nn.Module):
 class ViewConfig(NamedConfig):
     """Settings of one view, in physical units, and how to build it."""
 
-    n_parameters: ClassVar[int] = 0  # columns of `Viewed.parameters`
+    sorts: ClassVar[bool] = True  # whether collections are in descending pt afterwards
+
+    @property
+    def n_parameters(self) -> int:
+        """Columns of `Viewed.parameters`."""
+        return 0
 
     @abstractmethod
-    def build(self, schema: Schema) -> View:
-        """The transformation for events of this schema; SchemaError if it lacks what the view needs."""
+    def build(self, schema: Schema, normalisation: Normalisation | None = None) -> View:
+        """The transformation for events of this schema; SchemaError if it lacks what the view needs.
+
+        `normalisation` is what the network applies to these events, for views that speak of typical values.
+        """
 
 
 def apply_views(views: Iterable[nn.Module], objects: Tensor, present: Tensor, generator: torch.Generator) -> Viewed:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from unseen.events import Schema
+from unseen.events.normalisation import Normalisation
 from unseen.views.base import View, ViewConfig, Viewed
+from unseen.views.layout import wrap
 
 __all__ = ["Rotate", "RotateConfig", "wrap"]
 
@@ -17,11 +19,14 @@ __all__ = ["Rotate", "RotateConfig", "wrap"]
 class RotateConfig(ViewConfig):
     """Settings of `rotate`: none; the angle is uniform."""
 
-    n_parameters: ClassVar[int] = 2
-
     name: Literal["rotate"] = "rotate"
 
-    def build(self, schema: Schema) -> View:
+    @property
+    def n_parameters(self) -> int:
+        """Cosine and sine of the angle."""
+        return 2
+
+    def build(self, schema: Schema, normalisation: Normalisation | None = None) -> View:
         """The view for this schema."""
         return Rotate(schema.feature("phi"))
 
@@ -40,8 +45,3 @@ class Rotate(View):
         result = objects.clone()
         result[..., self.phi] = torch.where(present, turned, torch.zeros_like(turned))
         return Viewed(result, present, torch.cat([angle.cos(), angle.sin()], dim=1))
-
-
-def wrap(phi: Tensor) -> Tensor:
-    """Angles brought to [-pi, pi)."""
-    return torch.remainder(phi + math.pi, 2 * math.pi) - math.pi
