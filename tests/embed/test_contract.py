@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from tests.embed.toy import objective_settings, toy_batch, toy_problem, toy_settings
 from unseen.embed import ENCODERS, OBJECTIVES, Model, TrainingConfig, train
+from unseen.embed.inputs import INPUTS, learn_scaling
 from unseen.embed.network import Network
 from unseen.embed.objectives import Problem
 from unseen.errors import ConfigError, UnknownNameError
@@ -19,11 +20,27 @@ from unseen.events.normalisation import Normalisation
 
 encoders = pytest.mark.parametrize("name", sorted(ENCODERS))
 objectives = pytest.mark.parametrize("name", sorted(OBJECTIVES))
+FED: dict[str, object] = {name: name for name in sorted(INPUTS)}
+FED["physics without event features"] = {"name": "physics", "event_features": False}
+fed = pytest.mark.parametrize("inputs", list(FED.values()), ids=list(FED))
 
 
-def inputs(events: Events) -> tuple[torch.Tensor, torch.Tensor]:
-    x = Normalisation.fit(events).apply(events.objects, events.present)
-    return torch.tensor(x), torch.tensor(events.present)
+def network(name: str, inputs: object, events: Events, **settings: object) -> Network:
+    """An untrained network with the scaling of the events."""
+    return untrained(name, inputs, events, **settings).network
+
+
+def untrained(name: str, inputs: object, events: Events, **settings: object) -> Model:
+    config = toy_settings(encoder={"name": name, **settings}, inputs=inputs)
+    torch.manual_seed(1)
+    normalisation = Normalisation.fit(events, log_pt=True)
+    scaling = learn_scaling(config.inputs, events, normalisation, config.encoder.needs_pairs)
+    module = Network.build(config.encoder, events.schema, normalisation, config.inputs, scaling)
+    return Model(module, config, events.schema, normalisation, events.label_names, 1, {}, scaling)
+
+
+def tensors(events: Events) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.tensor(events.objects), torch.tensor(events.present)
 
 
 def unmeasured(schema: Schema) -> Normalisation:
@@ -40,27 +57,56 @@ def unmeasured(schema: Schema) -> Normalisation:
 
 
 @encoders
+@fed
 @pytest.mark.parametrize("dim", [1, 4, 7])
-def test_encoder_shape(name: str, dim: int, toy: Events) -> None:
-    module = ENCODERS[name].model_validate({"name": name, "dim": dim}).build(toy.schema)
-    for n in (1, 10):
-        assert module(*inputs(toy[:100]))[:n].shape == (n, dim)
-        x, present = inputs(toy[:100])
+def test_encoder_shape(name: str, inputs: object, dim: int, toy: Events) -> None:
+    module = network(name, inputs, toy, dim=dim)
+    x, present = tensors(toy[:100])
+    for n in (0, 1, 10):
         assert module(x[:n], present[:n]).shape == (n, dim)
 
 
 @encoders
-def test_absent_objects_never_matter(name: str, toy: Events) -> None:
-    module = ENCODERS[name]().build(toy.schema).eval()
-    x, present = inputs(toy)
-    garbage = torch.where(present[..., None], x, torch.full_like(x, 1e3))
-    assert torch.equal(module(x, present), module(garbage, present))
+@fed
+def test_absent_objects_never_matter(name: str, inputs: object, toy: Events) -> None:
+    module = network(name, inputs, toy)
+    x, present = tensors(toy)
+    for nonsense in (1e3, -7.0, float("nan"), float("inf")):
+        garbage = torch.where(present[..., None], x, torch.full_like(x, nonsense)).requires_grad_()
+        z = module(garbage, present)
+        assert torch.equal(module(x, present), z)
+        z.sum().backward()
+        assert garbage.grad is not None
+        assert (garbage.grad[~present] == 0).all()
+        assert torch.isfinite(garbage.grad).all()
 
 
 @encoders
-def test_gradients_reach_every_parameter_of_an_encoder(name: str, toy: Events) -> None:
-    module = ENCODERS[name]().build(toy.schema)
-    module(*inputs(toy)).square().sum().backward()
+@fed
+def test_events_without_objects_and_full_ones_are_finite(name: str, inputs: object, toy: Events) -> None:
+    module = network(name, inputs, toy)
+    x, present = tensors(toy[:4])
+    for there in (torch.zeros_like(present), torch.ones_like(present)):
+        filled = torch.where(there[..., None], x + 1, torch.zeros_like(x))
+        assert torch.isfinite(module(filled, there)).all()
+        assert torch.isfinite(module(torch.zeros_like(x), there)).all()
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(ENCODERS) if ENCODERS[name].invariant])
+@fed
+def test_the_order_of_objects_of_one_type_does_not_matter(name: str, inputs: object, toy: Events) -> None:
+    module = network(name, inputs, toy)
+    x, present = tensors(toy)
+    order = torch.tensor([0, 3, 1, 4, 2])
+    # float32 sums in another order
+    torch.testing.assert_close(module(x[:, order], present[:, order]), module(x, present), atol=1e-5, rtol=1e-5)
+
+
+@encoders
+@fed
+def test_gradients_reach_every_parameter_of_an_encoder(name: str, inputs: object, toy: Events) -> None:
+    module = network(name, inputs, toy)
+    module(*tensors(toy)).square().sum().backward()
     for parameter, value in module.named_parameters():
         assert value.grad is not None, parameter
         assert torch.isfinite(value.grad).all(), parameter
@@ -69,18 +115,20 @@ def test_gradients_reach_every_parameter_of_an_encoder(name: str, toy: Events) -
 
 @encoders
 def test_a_model_survives_the_disk(name: str, toy: Events, tmp_path: Path) -> None:
-    model = train(toy, toy_settings(encoder=name, epochs=1), tmp_path / "a", seed=3)
+    model = train(toy, toy_settings(encoder=name, inputs="physics", epochs=1), tmp_path / "a", seed=3)
     model.save(tmp_path / "b")
     again = Model.load(tmp_path / "b")
     np.testing.assert_array_equal(again.embed(toy), model.embed(toy))
     assert again.config == model.config
+    assert again.scaling == model.scaling
     assert again.schema == model.schema
     assert again.label_names == ("a", "b", "c")
 
 
 @encoders
-def test_an_embedding_does_not_depend_on_its_neighbours(name: str, toy: Events, tmp_path: Path) -> None:
-    model = train(toy, toy_settings(encoder=name, epochs=1), tmp_path, seed=3)
+@fed
+def test_an_embedding_does_not_depend_on_its_neighbours(name: str, inputs: object, toy: Events) -> None:
+    model = untrained(name, inputs, toy)
     many = Events.concatenate([toy] * 5)
     z = model.embed(many)
     order = np.random.default_rng(0).permutation(len(many))
@@ -96,7 +144,7 @@ def test_an_objective_is_a_finite_scalar_with_gradients(name: str, size: int, to
     config = objective_settings(name)
     problem, batch = toy_problem(toy, config), toy_batch(toy[:size], config)
     objective = config.objective.build(problem)
-    objective.attach(Network(problem.normalisation, config.encoder.build(toy.schema)))
+    objective.attach(Network.build(config.encoder, toy.schema, problem.normalisation))
     embedding = torch.randn(len(batch), 4, requires_grad=True)
     loss = objective(embedding, batch)
     assert loss.shape == ()
@@ -121,7 +169,7 @@ def test_an_objective_stays_finite_on_hard_batches(name: str, kind: str, toy: Ev
         weight = 10.0 ** np.linspace(-30, 30, 20)
     batch = toy_batch(events, config, weight)
     objective = config.objective.build(toy_problem(toy, config))
-    objective.attach(Network(Normalisation.fit(toy), config.encoder.build(toy.schema)))
+    objective.attach(Network.build(config.encoder, toy.schema, Normalisation.fit(toy)))
     scale = {"zero vectors": 0.0, "huge vectors": 1e6}.get(kind, 1.0)
     embedding = (scale * torch.randn(len(batch), 4)).requires_grad_()
     loss = objective(embedding, batch)
@@ -141,7 +189,7 @@ def test_an_objective_stays_finite_at_extreme_temperatures(
     if field not in type(config.objective).model_fields:
         return
     objective = config.objective.model_copy(update={field: temperature}).build(toy_problem(toy, config))
-    objective.attach(Network(Normalisation.fit(toy), config.encoder.build(toy.schema)))
+    objective.attach(Network.build(config.encoder, toy.schema, Normalisation.fit(toy)))
     batch = toy_batch(toy[:20], config)
     embedding = torch.randn(len(batch), 4, requires_grad=True)
     loss = objective(embedding, batch)
@@ -160,7 +208,7 @@ def test_the_scale_of_weights_does_not_matter_to_an_objective(name: str, toy: Ev
         batch = toy_batch(toy[:30], config, factor * weight)
         torch.manual_seed(1)
         objective = config.objective.build(toy_problem(toy, config)).eval()
-        objective.attach(Network(Normalisation.fit(toy), config.encoder.build(toy.schema)))
+        objective.attach(Network.build(config.encoder, toy.schema, Normalisation.fit(toy)))
         embedding = torch.randn(len(batch), 4)
         losses.append(objective(embedding, batch).item())
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
@@ -186,6 +234,7 @@ def test_every_objective_trains_to_equal_bits_also_when_interrupted(name: str, t
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        ({"inputs": "physic"}, "no inputs 'physic'; did you mean 'physics'"),
         ({"encoder": "mpl"}, "no encoder 'mpl'; did you mean 'mlp'"),
         ({"objective": {"name": "subcon"}}, "no objective 'subcon'; did you mean 'supcon'"),
         ({"labels": "proces"}, "no label encoding 'proces'; did you mean 'process'"),
@@ -196,6 +245,13 @@ def test_unknown_names_get_a_suggestion(content: dict[str, object], message: str
         TrainingConfig.parse(content)
 
 
+@encoders
+def test_an_embedding_needs_a_dimension(name: str) -> None:
+    for dim in (0, -1, 1.5):
+        with pytest.raises(ConfigError, match="dim"):
+            TrainingConfig.parse({"encoder": {"name": name, "dim": dim}})
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -203,6 +259,9 @@ def test_unknown_names_get_a_suggestion(content: dict[str, object], message: str
         ({"epochs": 0}, "epochs"),
         ({"encoder": {"name": "mlp", "dims": 3}}, "dims"),
         ({"encoder": {"dim": 3}}, "'name' is missing"),
+        ({"encoder": {"name": "transformer", "width": 60}}, "width 60 is not a multiple of heads 8"),
+        ({"inputs": "physics", "log_pt": False}, "feed log pt"),
+        ({"inputs": {"name": "physics", "sharpness": 0}}, "sharpness"),
         ({"early_stopping": 3, "validation_fraction": 0}, "early_stopping needs"),
         ({"labels": "none"}, "needs classes"),
         ({"lr": float("nan")}, "lr"),

@@ -52,7 +52,7 @@ def build(content: str | dict[str, object], toy: Events, n_views: int | None = N
         config = objective_settings(content, n_views=n_views)
     torch.manual_seed(1)
     objective = config.objective.build(toy_problem(toy, config))
-    objective.attach(Network(toy_problem(toy, config).normalisation, config.encoder.build(toy.schema)))
+    objective.attach(Network.build(config.encoder, toy.schema, toy_problem(toy, config).normalisation))
     return objective, toy_batch(toy[:EVENTS], config, weights(EVENTS).double().numpy())
 
 

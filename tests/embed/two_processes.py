@@ -66,7 +66,7 @@ def two_steps(content: dict[str, Any], rank: int) -> dict[str, Tensor]:
     batch = replace(batch, levels=torch.stack([batch.target // 2, batch.target], dim=1))
     torch.manual_seed(5)
     problem = toy_problem(events, config)
-    both = Both(Network(problem.normalisation, config.encoder.build(events.schema)), config.objective.build(problem))
+    both = Both(Network.build(config.encoder, events.schema, problem.normalisation), config.objective.build(problem))
     silence(both.objective)
     both.objective.attach(both.network)
     module = DistributedDataParallel(both) if world_size() > 1 else both

@@ -13,28 +13,31 @@ import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from torch import Tensor
 
+from unseen.embed.inputs import Scaling, plain_scaling
 from unseen.embed.network import Network
+from unseen.embed.passes import ROWS_PER_PASS, passes, run_passes
 from unseen.embed.settings import TrainingConfig
-from unseen.errors import ConfigError, CorruptFileError, MissingFileError, NonFiniteError
+from unseen.errors import ConfigError, CorruptFileError, MissingFileError, NonFiniteError, ShapeError
 from unseen.events import Events, Schema
 from unseen.events.atomic import file_hash, write_json, write_whole
 from unseen.events.normalisation import Normalisation
 
 __all__ = ["Model"]
 
-FORMAT_VERSION = 1
+# Version 1 had plain inputs only, and no key "scaling".
+FORMAT_VERSION = 2
+READABLE = (1, FORMAT_VERSION)
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
-# Every forward pass has this many rows (the last is padded), so that an event's embedding does not depend on the
-# events around it: matrix products of another shape may round differently.
-ROWS_PER_PASS = 1024
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained encoder with everything needed to use it: settings, schema, normalisation, classes, provenance."""
+    """A trained encoder with everything needed to use it: settings, schema, normalisation, classes, provenance.
+
+    `scaling` is that of what the encoder is fed; None: that of `plain` inputs, the normalisation.
+    """
 
     network: Network
     config: TrainingConfig
@@ -43,6 +46,7 @@ class Model:
     label_names: tuple[str, ...]
     seed: int
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    scaling: Scaling | None = None
 
     @property
     def dim(self) -> int:
@@ -70,12 +74,17 @@ class Model:
 
     def block(self, x: NDArray[np.float32], there: NDArray[np.bool_], device: str = "cpu") -> NDArray[np.float32]:
         """The embedding (n, dim) of objects (n, slots, features) and which of them are present, (n, slots)."""
-        n, network = len(x), self.network.to(device).eval()
-        objects, present = _padded(torch.tensor(x), n).to(device), _padded(torch.tensor(there), n).to(device)
-        with torch.inference_mode():
-            starts = range(0, len(objects), ROWS_PER_PASS)
-            passes = [network(objects[i : i + ROWS_PER_PASS], present[i : i + ROWS_PER_PASS]) for i in starts]
-        z: NDArray[np.float32] = torch.cat(passes)[:n].float().cpu().numpy()
+        network = self.network.to(device).eval()
+        objects, present = torch.tensor(x).to(device), torch.tensor(there).to(device)
+        z = np.empty((len(x), self.dim), dtype=np.float32)
+
+        def work(one: tuple[NDArray[np.int64], int]) -> None:
+            rows, count = one
+            index = torch.from_numpy(rows).to(device)
+            with torch.inference_mode():
+                z[rows[:count]] = network(objects[index], present[index])[:count].float().cpu().numpy()
+
+        run_passes(work, passes(there, self.config.encoder.by_multiplicity))
         return z
 
     def save(self, folder: str | Path) -> None:
@@ -90,6 +99,7 @@ class Model:
             "config": self.config.model_dump(mode="json"),
             "schema": self.schema.model_dump(mode="json"),
             "normalisation": self.normalisation.model_dump(mode="json"),
+            "scaling": (self.scaling or plain_scaling(self.normalisation)).model_dump(mode="json"),
             "label_names": list(self.label_names),
             "seed": self.seed,
             "provenance": dict(self.provenance),
@@ -114,19 +124,25 @@ class Model:
             config = TrainingConfig.parse(content["config"], origin=str(folder / DESCRIPTION))
             schema = Schema.parse(content["schema"], origin=str(folder / DESCRIPTION))
             normalisation = Normalisation.parse(content["normalisation"], origin=str(folder / DESCRIPTION))
+            stored = content["scaling"] if content["format_version"] > 1 else plain_scaling(normalisation)
+            scaling = Scaling.parse(stored, origin=str(folder / DESCRIPTION))
             names, seed = tuple(map(str, content["label_names"])), int(content["seed"])
             provenance = dict(content["provenance"])
         except (KeyError, TypeError, ValueError, ConfigError) as error:
             raise CorruptFileError(f"{folder / DESCRIPTION} is damaged ({error!r}); copy or train it again") from error
         normalisation.check(schema)
-        network = Network(normalisation, config.encoder.build(schema))
+        network = _network(config, schema, normalisation, scaling, folder / DESCRIPTION)
         _load_weights(network, weights)
-        return cls(network, config, schema, normalisation, names, seed, provenance)
+        return cls(network, config, schema, normalisation, names, seed, provenance, scaling)
 
 
-def _padded(x: Tensor, n: int) -> Tensor:
-    missing = -n % ROWS_PER_PASS
-    return torch.cat([x, x.new_zeros((missing, *x.shape[1:]))])
+def _network(
+    config: TrainingConfig, schema: Schema, normalisation: Normalisation, scaling: Scaling, path: Path
+) -> Network:
+    try:
+        return Network.build(config.encoder, schema, normalisation, config.inputs, scaling)
+    except ShapeError as error:
+        raise CorruptFileError(f"{path} does not fit together ({error}); copy or train it again") from error
 
 
 def _description(folder: Path) -> dict[str, Any]:
@@ -137,8 +153,11 @@ def _description(folder: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise CorruptFileError(f"{path} is not valid JSON ({error}); copy or train the model again") from error
-    if not isinstance(content, dict) or content.get("format_version") != FORMAT_VERSION:
-        raise CorruptFileError(f"{path} is not a model description of format {FORMAT_VERSION}")
+    if not isinstance(content, dict) or content.get("format_version") not in READABLE:
+        raise CorruptFileError(
+            f"{path} is not a model description of format {' or '.join(map(str, READABLE))}; "
+            "was it written by a newer version of unseen?"
+        )
     return content
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 from unseen.embed.data import Balance
 from unseen.embed.encoders import ENCODERS, EncoderConfig, MlpConfig
 from unseen.embed.expand import Expansion
+from unseen.embed.inputs import INPUTS, InputsConfig, PlainConfig
 from unseen.embed.labels import LABELS, LabelConfig, ProcessConfig
 from unseen.embed.objectives import OBJECTIVES, ObjectiveConfig, SupConConfig
 from unseen.errors import ConfigError, did_you_mean
@@ -48,6 +49,9 @@ class TrainingConfig(BaseModel):
     anomalies: tuple[SerializeAsAny[ViewConfig], ...] = Field(
         default=(), description="Transformations that make a copy of every event anomalous, for `anomclr`."
     )
+    inputs: SerializeAsAny[InputsConfig] = Field(
+        default=PlainConfig(), description="What the encoder is fed: a name, or a mapping with `name` and its settings."
+    )
     log_pt: bool = Field(default=True, description="Feed log(1 + pt/GeV) instead of pt.")
     balance: Balance = Field(
         default="sampler",
@@ -81,6 +85,11 @@ class TrainingConfig(BaseModel):
     def _encoder(cls, value: Any) -> Any:
         return resolve(value, ENCODERS, "encoder")
 
+    @field_validator("inputs", mode="before")
+    @classmethod
+    def _inputs(cls, value: Any) -> Any:
+        return resolve(value, INPUTS, "inputs")
+
     @field_validator("objective", mode="before")
     @classmethod
     def _objective(cls, value: Any) -> Any:
@@ -100,6 +109,8 @@ class TrainingConfig(BaseModel):
     def _consistent(self) -> TrainingConfig:
         if self.early_stopping is not None and self.validation_fraction == 0.0:
             raise ValueError("early_stopping needs a validation_fraction above 0")
+        if self.inputs.needs_log_pt and not self.log_pt:
+            raise ValueError(f"inputs '{self.inputs.name}' feed log pt: leave log_pt on, or use inputs 'plain'")
         if self.objective.needs_classes and self.labels.name == "none":
             raise ValueError(f"objective '{self.objective.name}' needs classes; labels 'none' has one")
         objective = self.objective

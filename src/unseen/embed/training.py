@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from unseen.embed.data import Batch, loss_weights, split_by_source
+from unseen.embed.inputs import learn_scaling
 from unseen.embed.labels import encode, population, population_table
 from unseen.embed.model import DESCRIPTION, WEIGHTS, Model
 from unseen.embed.network import Network
@@ -71,10 +72,11 @@ def train(
         say(population_table(labelling))
     fit, held = split_by_source(events, config.validation_fraction, seed)
     normalisation = Normalisation.fit(events[fit], log_pt=config.log_pt)
+    scaling = learn_scaling(config.inputs, events[fit], normalisation, config.encoder.needs_pairs)
     weight = loss_weights(events, labelling.target, config.balance, config.balance_power, config.event_weights)
     train_data, held_data = (Batch.of(events[rows], labelling.of(rows), weight[rows]) for rows in (fit, held))
     with _own_random_numbers(small_seed(seed, "train", "initial")), reporter(progress) as report:
-        network = Network(normalisation, config.encoder.build(events.schema))
+        network = Network.build(config.encoder, events.schema, normalisation, config.inputs, scaling)
         expand = config.expansion(events.schema, normalisation)
         problem = Problem(config.encoder.dim, len(labelling.names), expand.n_parameters, events.schema, normalisation)
         objective = config.objective.build(problem)
@@ -82,7 +84,8 @@ def train(
         book = Bookkeeping(config, seed, fingerprint, out / CHECKPOINT, report)
         fit_network(network, objective, expand, train_data, held_data, book)
     provenance = _provenance(fingerprint, len(fit), len(held), book.epoch)
-    model = Model(network.cpu().eval(), config, events.schema, normalisation, labelling.names, seed, provenance)
+    parts = (network.cpu().eval(), config, events.schema, normalisation, labelling.names, seed, provenance, scaling)
+    model = Model(*parts)
     write_json(out / HISTORY, book.history)
     write_json(out / CLASSES, population(labelling, events.weight))
     model.save(out)

@@ -126,11 +126,17 @@ class Normalisation(BaseModel):
 
 def normalise(objects: Tensor, present: Tensor, mean: Tensor, deviation: Tensor, log_column: int | None) -> Tensor:
     """(x - mean) / deviation where present, 0 elsewhere; pure tensor operations, on any device, exportable."""
-    if log_column is not None:
-        columns = list(objects.unbind(-1))
-        columns[log_column] = torch.log1p(columns[log_column])
-        objects = torch.stack(columns, dim=-1)
-    return torch.where(present[..., None], (objects - mean) / deviation, torch.zeros((), device=objects.device))
+    scaled = (log_at(objects, log_column) - mean) / deviation
+    return torch.where(present[..., None], scaled, torch.zeros((), device=objects.device))
+
+
+def log_at(objects: Tensor, column: int | None) -> Tensor:
+    """Objects (..., features) with one feature, if any, replaced by log(1 + feature)."""
+    if column is None:
+        return objects
+    columns = list(objects.unbind(-1))
+    columns[column] = torch.log1p(columns[column])
+    return torch.stack(columns, dim=-1)
 
 
 def _measure(events: Events, collection: Collection, log_pt: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -9,9 +9,10 @@ from typing import Literal
 
 import torch
 from pydantic import Field, PositiveInt
-from torch import Tensor, nn
+from torch import Tensor
 
-from unseen.embed.encoders.base import EncoderConfig
+from unseen.embed.encoders.base import Encoder, EncoderConfig
+from unseen.embed.inputs import Fed
 from unseen.embed.layers import perceptron
 from unseen.events import Schema
 
@@ -29,24 +30,25 @@ class MlpConfig(EncoderConfig):
         "like an average one.",
     )
 
-    def build(self, schema: Schema) -> nn.Module:
+    def build(self, schema: Schema, n_features: int | None = None, n_event: int = 0) -> Encoder:
         """The module for this schema."""
-        return Mlp(schema.n_slots, schema.n_features, self)
+        return Mlp(schema.n_slots, n_features or schema.n_features, n_event, self)
 
 
-class Mlp(nn.Module):
+class Mlp(Encoder):
     """Slots in a fixed order, absent ones as zeros (the mean of their type), through fully connected layers."""
 
-    def __init__(self, n_slots: int, n_features: int, config: MlpConfig):
+    def __init__(self, n_slots: int, n_features: int, n_event: int, config: MlpConfig):
         super().__init__()
         self.mask_inputs = config.mask_inputs
-        width = n_slots * (n_features + config.mask_inputs)
+        width = n_slots * (n_features + config.mask_inputs) + n_event
         self.layers = perceptron(width, config.hidden, config.dim)
 
-    def forward(self, objects: Tensor, present: Tensor) -> Tensor:
-        """(b, slots, features), (b, slots) -> (b, dim)."""
-        x = torch.where(present[..., None], objects, torch.zeros((), device=objects.device)).flatten(1)
+    def forward(self, fed: Fed) -> Tensor:
+        """The embedding (b, dim)."""
+        present = fed.present[..., None]
+        x = [torch.where(present, fed.objects, torch.zeros((), device=fed.objects.device)).flatten(1)]
         if self.mask_inputs:
-            x = torch.cat([x, present.to(x.dtype)], dim=1)
-        embedding: Tensor = self.layers(x)
+            x.append(fed.present.to(x[0].dtype))
+        embedding: Tensor = self.layers(torch.cat([*x, fed.event], dim=1))
         return embedding
