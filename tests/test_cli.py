@@ -28,7 +28,7 @@ def test_help_of_every_command_has_an_example(
 ) -> None:
     assert call(monkeypatch, "--help") == 0
     listed = capsys.readouterr().out
-    for name in ("run", "simulate", "train", "embed", "search", "report", "probe", "config"):
+    for name in ("run", "simulate", "train", "embed", "export", "search", "report", "probe", "config"):
         assert name in listed
         assert call(monkeypatch, name, "--help") == 0
         assert f"Example: unseen {name}" in capsys.readouterr().out

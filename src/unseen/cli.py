@@ -151,6 +151,28 @@ def embed(
 
 
 @app.command(
+    help="Write a trained model as an ONNX graph, and check that it gives the numbers of the model.\n\n"
+    "Inputs: objects (n, slots, features) in physical units, present (n, slots). Output: z (n, d).\n\n"
+    "Example: unseen export runs/x/train -o model.onnx"
+)
+def export(
+    model: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .onnx to write.")],
+    exporter: Annotated[str, typer.Option(help="dynamo (torch.export) or torchscript.")] = "dynamo",
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Export a model."""
+    from unseen.deploy import to_onnx
+    from unseen.embed import Model
+
+    done = to_onnx(Model.load(model), out, exporter)
+    if not quiet and not as_json:
+        typer.echo(f"{out}: opset {done.opset}, differs from the model by {done.difference:.1e} at most")
+    _finish(done.to_json(), as_json)
+
+
+@app.command(
     help="Test whether data agree with a reference: arrays x (n, d), optional weights, in .npz files.\n\n"
     "Example: unseen search --reference R.npz --data D.npz --pool P.npz --expected 500 -o result.json\n\n"
     "Toys on a cluster: unseen search ... --cluster slurm --workers 100"

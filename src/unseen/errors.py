@@ -15,6 +15,7 @@ __all__ = [
     "ConvergenceError",
     "CorruptFileError",
     "DiskSpaceError",
+    "ExportError",
     "MemoryBudgetError",
     "MissingExtraError",
     "MissingFileError",
@@ -100,6 +101,10 @@ class MemoryBudgetError(UnseenError):
 
 class DiskSpaceError(UnseenError):
     """The disk is full; nothing half-written was left behind."""
+
+
+class ExportError(UnseenError):
+    """An exported graph cannot be made, or does not give the numbers of the model."""
 
 
 class StoreMismatchError(UnseenError):

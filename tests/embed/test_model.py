@@ -66,9 +66,40 @@ def test_weights_of_another_shape_are_named(folder: Path) -> None:
         Model.load(folder)
 
 
+def test_a_model_of_the_first_format_still_opens(model: Model, folder: Path, toy: Events) -> None:
+    content = json.loads((folder / "model.json").read_text())
+    del content["scaling"], content["config"]["inputs"]
+    (folder / "model.json").write_text(json.dumps(content | {"format_version": 1}))
+    np.testing.assert_array_equal(Model.load(folder).embed(toy), model.embed(toy))
+
+
+def test_a_scaling_of_other_inputs_is_named(folder: Path) -> None:
+    content = json.loads((folder / "model.json").read_text())
+    edit(folder, config=content["config"] | {"inputs": "physics"})
+    with pytest.raises(CorruptFileError, match="does not fit together"):
+        Model.load(folder)
+
+
+def test_threads_do_not_change_a_bit(model: Model, toy: Events) -> None:
+    z = model.embed(toy)
+    torch.set_num_threads(2)
+    try:
+        np.testing.assert_array_equal(model.embed(Events.concatenate([toy] * 3))[: len(toy)], z)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+
+
 @pytest.mark.parametrize(
     "changes",
-    [{"format_version": 99}, {"config": {"epochs": -1}}, {"normalisation": {}}, {"label_names": None}, {"seed": "x"}],
+    [
+        {"format_version": 99},
+        {"scaling": {}},
+        {"config": {"epochs": -1}},
+        {"normalisation": {}},
+        {"label_names": None},
+        {"seed": "x"},
+    ],
 )
 def test_a_damaged_description_is_named(folder: Path, changes: dict[str, object]) -> None:
     edit(folder, **changes)

@@ -46,7 +46,7 @@ class DeepSets(Encoder):
 
     def forward(self, fed: Fed) -> Tensor:
         """The embedding (b, dim)."""
-        embedding: Tensor = self.event(torch.cat([self.masked(fed) if exporting() else self.packed(fed), fed.event], 1))
+        embedding: Tensor = self.event(fed.beside(self.masked(fed) if exporting() else self.packed(fed)))
         return embedding
 
     def packed(self, fed: Fed) -> Tensor:

@@ -47,8 +47,8 @@ class Mlp(Encoder):
     def forward(self, fed: Fed) -> Tensor:
         """The embedding (b, dim)."""
         present = fed.present[..., None]
-        x = [torch.where(present, fed.objects, torch.zeros((), device=fed.objects.device)).flatten(1)]
+        x = torch.where(present, fed.objects, torch.zeros((), device=fed.objects.device)).flatten(1)
         if self.mask_inputs:
-            x.append(fed.present.to(x[0].dtype))
-        embedding: Tensor = self.layers(torch.cat([*x, fed.event], dim=1))
+            x = torch.cat([x, fed.present.to(x.dtype)], dim=1)
+        embedding: Tensor = self.layers(fed.beside(x))
         return embedding

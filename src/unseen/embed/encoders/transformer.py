@@ -89,7 +89,7 @@ class Transformer(Encoder):
     def forward(self, fed: Fed) -> Tensor:
         """The embedding (b, dim)."""
         pooled = self.masked(fed) if exporting() else self.packed(fed)
-        embedding: Tensor = self.readout(torch.cat([self.norm(pooled), fed.event], dim=1))
+        embedding: Tensor = self.readout(fed.beside(self.norm(pooled)))
         return embedding
 
     def packed(self, fed: Fed) -> Tensor:
@@ -138,7 +138,7 @@ class Transformer(Encoder):
             extra = int(self.token is not None)
             bias = self.bias(objects, transverse.expand_as(present), fed.pair_scale, extra)
         if self.token is not None:
-            x = torch.cat([self.token.expand(len(x), 1, -1), x], dim=1)
+            x = torch.cat([self.token.expand(x.shape[0], 1, -1), x], dim=1)
             present = torch.cat([torch.ones_like(present[:, :1]), present], dim=1)
         for layer in self.layers:
             x = layer(x, lambda qkv: masked_attention(qkv, self.heads, present, bias))

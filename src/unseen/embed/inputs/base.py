@@ -17,11 +17,14 @@ __all__ = ["Features", "Fed", "Inputs", "InputsConfig"]
 
 
 class Features(NamedTuple):
-    """Features before scaling: of objects (b, slots, f), of the event (b, k), and whether those are defined (b, k)."""
+    """Features before scaling: of objects (b, slots, f), of the event (b, k), and whether those are defined (b, k).
+
+    None where inputs have no features of the event.
+    """
 
     objects: Tensor
-    event: Tensor
-    defined: Tensor
+    event: Tensor | None = None
+    defined: Tensor | None = None
 
 
 class Fed(NamedTuple):
@@ -29,16 +32,20 @@ class Fed(NamedTuple):
 
     * objects (b, slots, f): exactly 0 where absent
     * present (b, slots)
-    * event (b, k): features of the whole event, exactly 0 where not defined; k = 0 without them
+    * event (b, k): features of the whole event, exactly 0 where not defined; None without them
     * physical (b, slots, features): the objects in the units of the schema, 0 where absent
     * pair_scale (2, 2): mean and deviation of the pair features (log m, delta R)
     """
 
     objects: Tensor
     present: Tensor
-    event: Tensor
+    event: Tensor | None
     physical: Tensor
     pair_scale: Tensor
+
+    def beside(self, x: Tensor) -> Tensor:
+        """x (b, w) and the features of the event, if any, (b, w + k)."""
+        return x if self.event is None else torch.cat([x, self.event], dim=1)
 
 
 class Inputs(nn.Module):
@@ -87,7 +94,9 @@ class Inputs(nn.Module):
         physical = torch.where(there, objects, zero)
         raw = self.features(physical, present)
         fed = torch.where(there, (raw.objects - self.mean) / self.deviation, zero)
-        event = torch.where(raw.defined, (raw.event - self.event_mean) / self.event_deviation, zero)
+        event = None
+        if raw.event is not None and raw.defined is not None:
+            event = torch.where(raw.defined, (raw.event - self.event_mean) / self.event_deviation, zero)
         return Fed(fed, present, event, physical, self.pair_scale)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unseen.embed.inputs.kinematics import MET, log_mass, pair_features
+from unseen.embed.inputs.kinematics import MET, hyperbolic, log_mass, pair_features
 from unseen.events import Schema
 from unseen.events.observables import LEPTONS
 
@@ -19,22 +19,15 @@ JETS = "jets"
 LEADING = {JETS: 3}
 OTHERWISE = 2
 
-
-class _Columns(NamedTuple):
-    values: list[Tensor]  # each (b, columns)
-    defined: list[Tensor]
-
-    def add(self, value: Tensor, defined: Tensor) -> None:
-        self.values.append(value)
-        self.defined.append(defined)
+Block = tuple[Tensor, Tensor]  # values and whether they are defined, both (b, columns)
 
 
 class EventFeatures(nn.Module):
     """Objects (b, slots, 3) as (pt, eta, phi), 0 where absent, and present (b, slots) -> (b, k) and defined (b, k).
 
     * the number of objects of every collection but the missing momentum
-    * log(1 + sum of pt) of the jets (HT), of the leptons, and log(1 + pt of the leptons and the missing momentum)
-    * log m of all leptons, of all jets, of all visible objects
+    * log(1 + sum of pt) and log m of all leptons, of all jets (the first is HT), and of all visible objects
+    * log(1 + pt) of the leptons and the missing momentum together
     * log m and delta R of all pairs among the leading objects of the collections
     * transverse mass with the missing momentum, and cosine of the angle to it, of the same leading objects
 
@@ -43,87 +36,92 @@ class EventFeatures(nn.Module):
     occurs in the training sample is fed on the scale of those that do.
     """
 
+    members: Tensor
+    first: Tensor
+    second: Tensor
+
     def __init__(self, schema: Schema):
         super().__init__()
         names = [c.name for c in schema.collections if c.name != MET]
+        leptons = [name for name in names if name in LEPTONS]
+        groups = {"leptons": leptons, JETS: [name for name in names if name == JETS], "objects": names}
+        self.groups = {name: members for name, members in groups.items() if members}
         self.slots = {name: schema.slots(name) for name in names}
         self.leading = {name: min(schema.collection(name).slots, LEADING.get(name, OTHERWISE)) for name in names}
         self.met = schema.slots(MET).start if schema.has(MET) else None
-        self.leptons = [name for name in names if name in LEPTONS]
+        self.with_met = bool(leptons) and self.met is not None
+        members = [[name] for name in names] + list(self.groups.values())
+        table = np.array([np.isin(np.repeat(*_layout(schema)), group) for group in members], dtype=np.float32)
         pairs = list(combinations(range(sum(self.leading.values())), 2))
-        self.first, self.second = [i for i, _ in pairs], [j for _, j in pairs]
-        self.kinds = self._kinds(names)
+        for name, values in (
+            ("members", torch.from_numpy(table.reshape(len(members), schema.n_slots).T.copy())),
+            ("first", torch.tensor([i for i, _ in pairs], dtype=torch.long)),
+            ("second", torch.tensor([j for _, j in pairs], dtype=torch.long)),
+        ):
+            self.register_buffer(name, values, persistent=False)
+        self.kinds = self._kinds()
 
-    def _kinds(self, names: list[str]) -> tuple[str, ...]:
-        kinds = [f"number of {name}" for name in names]
-        for group in self._groups():
-            kinds += [f"sum of pt of {group}", f"log m of {group}"]
-        if self.leptons and self.met is not None:
-            kinds.append("pt of leptons and met")
+    def _kinds(self) -> tuple[str, ...]:
+        kinds = [f"number of {name}" for name in self.slots]
+        kinds += [f"sum of pt of {group}" for group in self.groups] + [f"log m of {group}" for group in self.groups]
+        kinds += ["pt of leptons and met"] * self.with_met
         kinds += ["log m of pairs"] * len(self.first) + ["delta R of pairs"] * len(self.first)
         if self.met is not None:
             count = sum(self.leading.values())
             kinds += ["transverse mass"] * count + ["cosine to met"] * count
         return tuple(kinds)
 
-    def _groups(self) -> dict[str, list[str]]:
-        groups = {"leptons": self.leptons, JETS: [n for n in self.slots if n == JETS], "objects": list(self.slots)}
-        return {name: members for name, members in groups.items() if members}
-
     def forward(self, objects: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Values and whether they are defined; both (b, k)."""
-        columns = _Columns([], [])
-        for at in self.slots.values():
-            number = present[:, at].to(objects.dtype).sum(1, keepdim=True)
-            columns.add(number, torch.ones_like(number, dtype=torch.bool))
-        self._add_sums(columns, objects, present)
-        leaders, there = self._leaders(objects, present)
-        if self.first:
-            self._add_pairs(columns, leaders, there)
-        if self.met is not None and self.leading:
-            self._add_met(columns, leaders, there, objects[:, self.met], present[:, self.met])
-        return torch.cat(columns.values, dim=1), torch.cat(columns.defined, dim=1)
+        blocks = self._sums(objects, present)
+        if self.leading:
+            leaders, there = self._leaders(objects, present)
+            blocks += self._pairs(leaders, there)
+            if self.met is not None:
+                blocks += self._to_met(leaders, there, objects[:, self.met], present[:, self.met])
+        return torch.cat([values for values, _ in blocks], dim=1), torch.cat([defined for _, defined in blocks], dim=1)
 
-    def _add_sums(self, columns: _Columns, objects: Tensor, present: Tensor) -> None:
+    def _sums(self, objects: Tensor, present: Tensor) -> list[Block]:
+        """Multiplicities, and sums over all objects of a group."""
         pt, eta, phi = objects.unbind(-1)
-        px, py, pz, energy = pt * torch.cos(phi), pt * torch.sin(phi), pt * torch.sinh(eta), pt * torch.cosh(eta)
-        for members in self._groups().values():
-            total = [_sum(x, [self.slots[name] for name in members]) for x in (pt, px, py, pz, energy)]
-            scalar, x, y, z, e = total
-            some = _sum(present.to(pt.dtype), [self.slots[name] for name in members])
-            columns.add(torch.log1p(scalar), some > 0)
-            columns.add(log_mass(e.square() - x.square() - y.square() - z.square()), some > 1)
-        if self.leptons and self.met is not None:
-            at = [self.slots[name] for name in self.leptons]
-            met = self.met
-            x, y = _sum(px, at) + px[:, met : met + 1], _sum(py, at) + py[:, met : met + 1]
-            defined = (_sum(present.to(pt.dtype), at) > 0) & present[:, met : met + 1]
-            columns.add(log_mass(x.square() + y.square()), defined)
+        sinh, cosh = hyperbolic(eta)
+        px, py = pt * torch.cos(phi), pt * torch.sin(phi)
+        each = torch.stack([present.to(pt.dtype), pt, px, py, pt * sinh, pt * cosh], dim=1)
+        count, scalar, x, y, z, energy = (each @ self.members).unbind(1)
+        at = slice(len(self.slots), None)
+        some, mass = count[:, at], log_mass(energy.square() - x.square() - y.square() - z.square())[:, at]
+        blocks: list[Block] = [(count[:, : at.start], torch.ones_like(count[:, : at.start], dtype=torch.bool))]
+        blocks += [(torch.log1p(scalar[:, at]), some > 0), (mass, some > 1)]
+        if self.with_met:
+            met = slice(self.met, (self.met or 0) + 1)
+            first = slice(at.start, at.start + 1)  # the leptons are the first group
+            recoil = (x[:, first] + px[:, met]).square() + (y[:, first] + py[:, met]).square()
+            blocks.append((log_mass(recoil), (count[:, first] > 0) & present[:, met]))
+        return blocks
 
-    def _leaders(self, objects: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+    def _leaders(self, objects: Tensor, present: Tensor) -> Block:
         """The leading objects (b, l, 3) of all collections, and whether they exist (b, l)."""
         found, there = [], []
         for name, at in self.slots.items():
             # Absent objects last, also behind one whose pt is 0.
-            order = torch.topk(torch.where(present[:, at], objects[:, at, 0], -1.0), self.leading[name], dim=1).indices
+            pt = torch.where(present[:, at], objects[:, at, 0], torch.full((), -1.0, device=objects.device))
+            order = torch.topk(pt, self.leading[name], dim=1).indices
             found.append(objects[:, at].gather(1, order[..., None].expand(-1, -1, 3)))
             there.append(present[:, at].gather(1, order))
         return torch.cat(found, dim=1), torch.cat(there, dim=1)
 
-    def _add_pairs(self, columns: _Columns, leaders: Tensor, there: Tensor) -> None:
-        none = torch.zeros((), dtype=torch.bool, device=leaders.device)
-        pairs = pair_features(leaders[:, self.first], leaders[:, self.second], none)
-        both = there[:, self.first] & there[:, self.second]
-        for quantity in pairs.unbind(-1):
-            columns.add(quantity, both)
+    def _pairs(self, leaders: Tensor, there: Tensor) -> list[Block]:
+        one, other = leaders.index_select(1, self.first), leaders.index_select(1, self.second)
+        both = there.index_select(1, self.first) & there.index_select(1, self.second)
+        mass, distance = pair_features(one, other, torch.zeros_like(both)).unbind(-1)
+        return [(mass, both), (distance, both)]
 
-    def _add_met(self, columns: _Columns, leaders: Tensor, there: Tensor, met: Tensor, met_there: Tensor) -> None:
+    def _to_met(self, leaders: Tensor, there: Tensor, met: Tensor, met_there: Tensor) -> list[Block]:
         both = there & met_there[:, None]
         mass = pair_features(leaders, met[:, None].expand_as(leaders), torch.ones_like(there))[..., 0]
-        columns.add(mass, both)
-        columns.add(torch.cos(leaders[..., 2] - met[:, None, 2]), both)
+        return [(mass, both), (torch.cos(leaders[..., 2] - met[:, None, 2]), both)]
 
 
-def _sum(x: Tensor, slots: list[slice]) -> Tensor:
-    """Sum over the slots of some collections, (b, slots) -> (b, 1)."""
-    return torch.cat([x[:, at] for at in slots], dim=1).sum(1, keepdim=True)
+def _layout(schema: Schema) -> tuple[list[str], list[int]]:
+    """The collections and their numbers of slots."""
+    return [c.name for c in schema.collections], [c.slots for c in schema.collections]

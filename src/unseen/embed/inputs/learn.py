@@ -51,9 +51,10 @@ def learn_scaling(config: InputsConfig, events: Events, normalisation: Normalisa
         for moments, collection in zip(objects, schema.collections, strict=True):
             at = schema.slots(collection.name)
             moments.add(raw.objects[:, at][present[:, at]])
-        for kind in kinds:
-            columns = [i for i, name in enumerate(inputs.kinds) if name == kind]
-            event[kind].add(raw.event[:, columns][raw.defined[:, columns]][:, None])
+        if raw.event is not None and raw.defined is not None:
+            for kind in kinds:
+                columns = [i for i, name in enumerate(inputs.kinds) if name == kind]
+                event[kind].add(raw.event[:, columns][raw.defined[:, columns]][:, None])
     return Scaling(
         mean=tuple(tuple(m.mean.tolist()) for m in objects),
         deviation=tuple(tuple(m.deviation.tolist()) for m in objects),

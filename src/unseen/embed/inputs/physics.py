@@ -48,6 +48,8 @@ class PhysicsInputs(Inputs):
     momentum if there is nothing else; see `reference_axis` for ties.
     """
 
+    ranks: Tensor
+
     def __init__(self, schema: Schema, config: PhysicsConfig):
         event = EventFeatures(schema) if config.event_features else None
         super().__init__(schema.n_features + 1, event.kinds if event else ())
@@ -55,23 +57,15 @@ class PhysicsInputs(Inputs):
         self.sharpness = config.sharpness
         self.kinematic = [schema.feature(name) for name in ("pt", "eta", "phi")]
         self.others = [i for i in range(schema.n_features) if i not in self.kinematic]
-        self.ranks = [
-            [schema.slots(c.name) for c in schema.collections if c.name in LEPTONS],
-            [schema.slots(c.name) for c in schema.collections if c.name not in (*LEPTONS, MET)],
-            [schema.slots(c.name) for c in schema.collections if c.name == MET],
-        ]
+        names = [c.name for c in schema.collections for _ in range(c.slots)]
+        ranks = [[n in LEPTONS for n in names], [n not in (*LEPTONS, MET) for n in names], [n == MET for n in names]]
+        self.register_buffer("ranks", torch.tensor(ranks), persistent=False)
 
     def candidates(self, present: Tensor) -> Tensor:
         """The objects (b, slots) of the first rank that an event has any of: leptons, other objects, MET."""
         result = torch.zeros_like(present)
-        open_ = torch.ones_like(present[:, :1])
-        for slots in self.ranks:
-            member = torch.zeros(present.shape[1], dtype=torch.bool, device=present.device)
-            for at in slots:
-                member[at] = True
-            here = present & member
-            result = result | (here & open_)
-            open_ = open_ & ~here.any(dim=1, keepdim=True)
+        for rank in self.ranks.unbind(0):
+            result = result | (present & rank & ~result.any(dim=1, keepdim=True))
         return result
 
     def features(self, objects: Tensor, present: Tensor) -> Features:
@@ -84,7 +78,4 @@ class PhysicsInputs(Inputs):
         columns = [torch.log1p(pt), eta, cos * x + sin * y, sin * x - cos * y]
         columns += [objects[..., i] for i in self.others]
         stacked = torch.stack(columns, dim=-1)
-        if self.event is None:
-            none = objects.new_zeros((len(objects), 0))
-            return Features(stacked, none, none.to(torch.bool))
-        return Features(stacked, *self.event(kinematics, present))
+        return Features(stacked) if self.event is None else Features(stacked, *self.event(kinematics, present))

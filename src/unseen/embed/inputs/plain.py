@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from unseen.embed.inputs.base import Features, Inputs, InputsConfig
@@ -33,5 +32,4 @@ class PlainInputs(Inputs):
 
     def features(self, objects: Tensor, present: Tensor) -> Features:
         """The features of the objects; none of the event."""
-        none = objects.new_zeros((len(objects), 0))
-        return Features(log_at(objects, self.log_column), none, none.to(torch.bool))
+        return Features(log_at(objects, self.log_column))
