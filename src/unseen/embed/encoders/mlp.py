@@ -46,8 +46,7 @@ class Mlp(Encoder):
 
     def forward(self, fed: Fed) -> Tensor:
         """The embedding (b, dim)."""
-        present = fed.present[..., None]
-        x = torch.where(present, fed.objects, torch.zeros((), device=fed.objects.device)).flatten(1)
+        x = fed.objects.flatten(1)
         if self.mask_inputs:
             x = torch.cat([x, fed.present.to(x.dtype)], dim=1)
         embedding: Tensor = self.layers(fed.beside(x))
