@@ -330,6 +330,40 @@ def probe(
 
 
 @app.command(
+    help="Compare embeddings by the power of the search: a grid of trainings on common events, one table.\n\n"
+    "Rows that are done are kept: the same command continues, and entries may be added.\n\n"
+    "Example: unseen study examples/study.yaml --dry-run"
+)
+def study(
+    config: ConfigArgument = None,
+    config_option: ConfigOption = None,
+    out: OutOption = None,
+    seed: SeedOption = None,
+    workers: WorkersOption = None,
+    cluster: ClusterOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the entries and what they will cost.")] = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a study of embeddings."""
+    from unseen.progress import Display
+    from unseen.studying import cost_lines, measure_cost, print_tables, run_study
+
+    path = _chosen(config, config_option)
+    if dry_run:
+        listed, cost = measure_cost(path, out, seed)
+        if not as_json:
+            typer.echo("\n".join(cost_lines(listed, cost)))
+        _finish({"entries": [entry.name for entry in listed], "core_seconds": round(cost.seconds, 1)}, as_json)
+        return
+    outcome = run_study(path, out=out, seed=seed, worker_count=workers, cluster=cluster, display=Display(quiet))
+    if not quiet and not as_json:
+        print_tables(outcome)
+    summary = {"out": str(outcome.folder), "rows": len(outcome.rows), "kept": outcome.kept, "failed": outcome.failed}
+    _finish(summary, as_json)
+
+
+@app.command(
     name="config",
     help="Check a configuration and print it with every default written out; without one, print the schema.\n\n"
     "Example: unseen config examples/quickstart.yaml",

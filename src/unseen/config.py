@@ -26,6 +26,7 @@ __all__ = [
     "load_config",
     "mistakes",
     "parse_config",
+    "read_yaml",
     "to_yaml",
 ]
 
@@ -175,35 +176,38 @@ def parse_config(content: Any, origin: str = "config") -> Config:
         raise ConfigError(f"{origin}: {mistakes(error)}") from error
 
 
-def mistakes(error: ValidationError) -> str:
-    """Return what is wrong with a configuration, in one line."""
-    return "; ".join(_explain(dict(item)) for item in error.errors()[:MOST_MISTAKES])
+def mistakes(error: ValidationError, model: type[BaseModel] = Config) -> str:
+    """Return what is wrong with a configuration of this model, in one line."""
+    return "; ".join(_explain(dict(item), model) for item in error.errors()[:MOST_MISTAKES])
 
 
 def load_config(path: str | Path) -> Config:
     """Read and check a YAML file. Errors: MissingFileError, ConfigError."""
-    path = Path(path)
+    return parse_config(read_yaml(Path(path)), origin=str(path))
+
+
+def read_yaml(path: Path) -> Any:
+    """Return the content of a YAML file. Errors: MissingFileError, ConfigError."""
     if not path.is_file():
         siblings = [p.name for p in path.parent.glob("*.yaml")] if path.parent.is_dir() else []
         raise MissingFileError(f"no configuration file {path}{did_you_mean(path.name, siblings)}")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    return parse_config(content, origin=str(path))
 
 
-def to_yaml(config: Config) -> str:
+def to_yaml(config: BaseModel) -> str:
     """The configuration as resolved, with every default written out."""
     content = config.model_dump(mode="json", by_alias=True)
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
-def _explain(item: Mapping[str, Any]) -> str:
+def _explain(item: Mapping[str, Any], model: type[BaseModel]) -> str:
     location = [str(part) for part in item["loc"]]
     key = ".".join(location)
     if item["type"] == "extra_forbidden":
-        return f"unknown key '{key}'{did_you_mean(location[-1], _fields_at(Config, location[:-1]))}"
+        return f"unknown key '{key}'{did_you_mean(location[-1], _fields_at(model, location[:-1]))}"
     message = " ".join(item["msg"].removeprefix("Value error, ").split())
     return f"{key + ': ' if key else ''}{message}"
 

@@ -20,16 +20,15 @@ from unseen.events import Events, read
 from unseen.events.atomic import write_json, write_whole
 from unseen.power import Contender, PowerResult, Scan, ToyStore, content_hash, power_result, run_scan
 from unseen.power.ceiling import learned_ceiling
-from unseen.power.kernel import kernel_contender
 from unseen.power.rival import Samples, rival_contender
+from unseen.power.setup import fitted_kernel, scan_of, smallest_pool
 from unseen.progress import Display
 from unseen.report.figures.power import power_figure
 from unseen.report.style import hep_style
 from unseen.rivals import RIVALS, choose
 from unseen.search.calibrate import DEFAULT_TOYS
 from unseen.search.validate import as_events, as_weights, check_disjoint, check_name, row_keys
-from unseen.searching import kernel_test
-from unseen.seeds import generator, small_seed
+from unseen.seeds import generator
 from unseen.simulate.jobs import software
 from unseen.workers import check_cluster, workers
 
@@ -38,7 +37,6 @@ __all__ = ["PowerOptions", "study_power"]
 DEFAULT_NULL = 1000
 SETTINGS_PER_CENTER = 5  # of the linear statistic, whose Hessian comes from the settings events that are no centres
 POOL_PER_DATA = 3.0  # toys redraw the reference with the data, so the pool need not be much larger than the data
-MARGIN_SIGMA = 6.0
 FEWEST_SETTINGS = 100
 DPI = 200
 KERNEL, CEILING = "kernel", "ceiling"
@@ -116,7 +114,7 @@ def _contenders(
     found: dict[str, Contender] = {}
     for name in options.tests:
         if name == KERNEL:
-            found[name] = _kernel(options, settings, samples)
+            found[name] = fitted_kernel(settings, samples, options.seed)
         elif name == CEILING:
             # It has a column for each injection: toys of other injections are not its own.
             key = f"{name}-{content_hash(np.unique(options.n_signal))[:8]}"
@@ -125,19 +123,6 @@ def _contenders(
             found[name] = rival_contender(choose(name), samples)
     used = (parts.settings, parts.reference, parts.pool, parts.training, *signals.values(), *apart.values())
     return found, used
-
-
-def _kernel(options: PowerOptions, settings: SearchConfig, samples: Samples) -> Contender:
-    test = kernel_test(settings, small_seed(options.seed, "search"))
-    test.fit(samples.reference, expected=samples.expected, settings=samples.settings)
-    return kernel_contender(
-        test,
-        samples.pool,
-        samples.signals,
-        calibration=settings.calibration,
-        reference=settings.toy_reference,
-        seed=small_seed(options.seed, "toys"),
-    )
 
 
 def _study(
@@ -227,8 +212,7 @@ def _split(background: FloatArray, options: PowerOptions, settings: SearchConfig
     at least as many as the settings.
     """
     wanted = settings.n_centers * (SETTINGS_PER_CENTER if settings.statistic == "linear" else 1)
-    margin = int(np.ceil(options.n_data + MARGIN_SIGMA * np.sqrt(options.n_data)))
-    n_pool = options.n_pool or max(int(POOL_PER_DATA * options.n_data), margin)
+    n_pool = options.n_pool or max(int(POOL_PER_DATA * options.n_data), smallest_pool(options.n_data))
     left = len(background) - options.n_reference - n_pool
     n_settings = min(wanted, left // 2 if CEILING in options.tests else left)
     fewest = min(wanted, FEWEST_SETTINGS)
@@ -245,11 +229,10 @@ def _split(background: FloatArray, options: PowerOptions, settings: SearchConfig
 
 
 def _scan(options: PowerOptions, settings: SearchConfig, signals: tuple[str, ...]) -> Scan:
-    linear = settings.statistic == "linear"
-    default = DEFAULT_TOYS["linear"] if linear else max(DEFAULT_NULL, options.n_toys)
-    fixed = round(options.n_data) if settings.normalisation == "free" else None
-    n_null = options.n_null or default
-    return Scan(signals, options.n_signal, options.n_toys, n_null, options.seed, fixed, chunk=2000 if linear else 100)
+    default = DEFAULT_TOYS["linear"] if settings.statistic == "linear" else max(DEFAULT_NULL, options.n_toys)
+    return scan_of(
+        settings, signals, options.n_signal, options.n_data, options.n_toys, options.n_null or default, options.seed
+    )
 
 
 def _about(

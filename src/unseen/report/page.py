@@ -17,7 +17,7 @@ from unseen.report.style import hep_style
 from unseen.report.verdict import Reading, beside, context, reading, verdict
 from unseen.report.wording import count, p_text, typeset, z_text
 
-__all__ = ["render", "write_report"]
+__all__ = ["environment", "render", "write_report"]
 
 TEMPLATE = "report.html.j2"
 
@@ -32,25 +32,34 @@ def write_report(inputs: ReportInputs, path: Path) -> Path:
 
 def render(inputs: ReportInputs) -> str:
     """The page as text."""
-    environment = Environment(
+    read = reading(inputs.result)
+    with hep_style():
+        return (
+            environment()
+            .get_template(TEMPLATE)
+            .render(
+                title=inputs.title,
+                verdict=typeset(verdict(inputs.result, inputs.reference_word)),
+                tone=_tone(read),
+                context=context(inputs.result),
+                beside=typeset(beside(inputs.result)),
+                numbers=_numbers(inputs, read),
+                sections=sections(inputs),
+            )
+        )
+
+
+def environment() -> Environment:
+    """The templates of the package, with figures as inline SVG."""
+    templates = Environment(
         loader=PackageLoader("unseen.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["svg"] = _svg
-    read = reading(inputs.result)
-    with hep_style():
-        return environment.get_template(TEMPLATE).render(
-            title=inputs.title,
-            verdict=typeset(verdict(inputs.result, inputs.reference_word)),
-            tone=_tone(read),
-            context=context(inputs.result),
-            beside=typeset(beside(inputs.result)),
-            numbers=_numbers(inputs, read),
-            sections=sections(inputs),
-        )
+    templates.filters["svg"] = _svg
+    return templates
 
 
 def _svg(plot: Plot) -> Markup:

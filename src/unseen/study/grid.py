@@ -1,0 +1,171 @@
+"""From the grid, the named models and the fixed representations of a study to its entries: one row each."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from unseen.embed import ENCODERS, OBJECTIVES, TrainingConfig
+from unseen.errors import ConfigError, did_you_mean
+from unseen.study.settings import StudyConfig, Widths
+
+__all__ = ["Entry", "changed", "check_key", "entries", "model_entry"]
+
+Kind = Literal["model", "representation", "ceiling"]
+SEED = "seed"
+DIM = "encoder.dim"
+CEILING = "neyman_pearson"
+REGISTRIES: dict[str, Mapping[str, type[BaseModel]]] = {"encoder": ENCODERS, "objective": OBJECTIVES}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the table.
+
+    `family` is shared by entries that differ in dimension and seed only; `training` and `seed` belong to models.
+    """
+
+    name: str
+    family: str
+    kind: Kind
+    training: TrainingConfig | None = None
+    seed: int = 0
+    representation: str = ""
+    widths: Widths = "several"
+
+
+def entries(config: StudyConfig) -> list[Entry]:
+    """All entries of a study in the order of the table.
+
+    Errors: ConfigError (unknown key with a suggestion, a value that does not fit, nothing to compare, an entry twice),
+    UnknownNameError.
+    """
+    found = [*_fixed(config), *_named(config), *_grid(config)]
+    if not any(entry.kind == "model" for entry in found) and config.optuna is None and not config.representations:
+        raise ConfigError("the study is empty: give grid.axes, models, representations or optuna")
+    _check_unique(found)
+    return found
+
+
+def model_entry(name: str, family: str, content: Mapping[str, Any], default_seed: int, origin: str) -> Entry:
+    """The entry of a model with these training settings (and possibly `seed`). Errors: ConfigError."""
+    settings = dict(content)
+    seed = settings.pop(SEED, default_seed)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ConfigError(f"{origin}: seed is {seed!r}; expected a whole number, zero or more")
+    for key in _dotted(settings):
+        check_key(key, settings, origin)
+    return Entry(name, family, "model", TrainingConfig.parse(settings, origin), seed)
+
+
+def changed(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `changes` at their dotted keys; a section given as a name becomes a mapping."""
+    content: dict[str, Any] = dict(base)
+    for key, value in sorted(changes.items(), key=lambda item: item[0].count(".")):
+        above, *rest = key.split(".")
+        if not rest:
+            content[above] = _merged(content.get(above), value)
+            continue
+        section = content.get(above)
+        if section is None and above in TrainingConfig.model_fields:
+            section = getattr(TrainingConfig(), above).name if above in REGISTRIES else None
+        section = {"name": section} if isinstance(section, str) else dict(section or {})
+        content[above] = changed(section, {".".join(rest): value})
+    return content
+
+
+def _merged(before: Any, value: Any) -> Any:
+    """A name alone takes the place of a whole section; so does everything else."""
+    if isinstance(before, Mapping) and isinstance(value, str) and before.get("name") == value:
+        return before
+    return value
+
+
+def check_key(key: str, settings: Mapping[str, Any], origin: str) -> None:
+    """Raise ConfigError with a suggestion for a dotted key that a training does not have."""
+    first, *rest = key.split(".")
+    known = {*TrainingConfig.model_fields, SEED}
+    if first not in known:
+        raise ConfigError(f"{origin}: unknown key '{key}'{did_you_mean(first, known)}")
+    if not rest or first not in REGISTRIES:
+        return  # what is below is for the training settings to judge
+    section = settings.get(first, getattr(TrainingConfig(), first).name)
+    name = section.get("name") if isinstance(section, Mapping) else section
+    variant = REGISTRIES[first].get(str(name))
+    if variant is not None and rest[0] not in variant.model_fields:
+        raise ConfigError(
+            f"{origin}: unknown key '{key}' of {first} '{name}'{did_you_mean(rest[0], variant.model_fields)}"
+        )
+
+
+def _dotted(settings: Mapping[str, Any]) -> Iterable[str]:
+    for key, value in settings.items():
+        yield key
+        if key in REGISTRIES and isinstance(value, Mapping):
+            yield from (f"{key}.{name}" for name in value if name != "name")
+
+
+def _fixed(config: StudyConfig) -> list[Entry]:
+    found = [Entry(CEILING, CEILING, "ceiling")] if config.power.ceiling else []
+    for name in config.representations:
+        for widths in config.representation_widths:
+            label = name if widths == "several" else f"{name}, one width"
+            found.append(Entry(label, label, "representation", None, 0, name, widths))
+    return found
+
+
+def _named(config: StudyConfig) -> list[Entry]:
+    return [model_entry(name, name, content, config.seed, f"models.{name}") for name, content in config.models.items()]
+
+
+def _grid(config: StudyConfig) -> list[Entry]:
+    """Every combination of the axes; the base alone where there are none."""
+    if config.grid is None:
+        return []
+    base, axes = config.grid.base, config.grid.axes
+    for key, values in axes.items():
+        if not values:
+            raise ConfigError(f"grid.axes: '{key}' has no values")
+        if key.split(".")[0] not in {*TrainingConfig.model_fields, SEED}:
+            check_key(key, base, "grid.axes")
+    found = []
+    for values in itertools.product(*axes.values()):
+        point = dict(zip(axes, values, strict=True))
+        family = _label({key: value for key, value in point.items() if key not in (DIM, SEED)}) or "grid"
+        name = _label(point) or "base"
+        found.append(model_entry(name, family, changed(base, point), config.seed, f"grid ({name})"))
+    return found
+
+
+def _label(point: Mapping[str, Any]) -> str:
+    """A readable name: the values of names as they are, the others with the last part of their key."""
+    return " ".join(_words(key, value) for key, value in point.items())
+
+
+def _words(key: str, value: Any) -> str:
+    if isinstance(value, Mapping):
+        rest = ",".join(f"{k}={v}" for k, v in value.items() if k != "name")
+        return f"{value.get('name', key)}" + (f"({rest})" if rest else "")
+    if isinstance(value, list | tuple):
+        return f"{key.split('.')[-1]}=[{','.join(_words('', item) for item in value)}]"
+    last = key.split(".")[-1]
+    return str(value) if last in ("name", "", *REGISTRIES) else f"{last}={value}"
+
+
+def _check_unique(found: list[Entry]) -> None:
+    names: dict[str, Entry] = {}
+    settings: dict[str, str] = {}
+    for entry in found:
+        if entry.name in names:
+            raise ConfigError(f"two entries are called '{entry.name}': rename one of them")
+        names[entry.name] = entry
+        if entry.training is None:
+            continue
+        key = f"{entry.training.model_dump_json()}{entry.seed}"
+        if key in settings:
+            raise ConfigError(f"'{settings[key]}' and '{entry.name}' are the same training: remove one of them")
+        settings[key] = entry.name

@@ -1,0 +1,210 @@
+"""One entry of a study: train, embed the shared pools, probe, measure the power; one row of the table."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from unseen.embed import linear_probe, train
+from unseen.errors import ConvergenceError, DiskSpaceError, NotEnoughEventsError, UnseenError
+from unseen.events import Events
+from unseen.power.rival import Samples
+from unseen.search.validate import Floats
+from unseen.seeds import generator
+from unseen.study.ceiling import CeilingEvents, ceiling_numbers
+from unseen.study.grid import Entry
+from unseen.study.numbers import Values, power_numbers
+from unseen.study.pools import StudyPools, without_process
+from unseen.study.representations import REPRESENTATIONS, raw_and_presence
+from unseen.study.rows import Row, flat, write_row
+from unseen.study.settings import StudyConfig
+
+__all__ = ["Job", "Trained", "Work", "left_out_numbers", "measure", "one_thread", "samples_of", "slug", "trained"]
+
+PROBE_MINIMUM = 10  # a class with fewer events than this is left out of the probe
+Embed = Callable[[Events], Floats]
+
+
+@dataclass(frozen=True)
+class Job:
+    """An entry and the digest of everything that fixes its row."""
+
+    entry: Entry
+    digest: str
+
+    def __str__(self) -> str:
+        return self.entry.name
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What all jobs share: the settings, the events, and the study's folder."""
+
+    config: StudyConfig
+    pools: StudyPools
+    folder: Path
+
+    def scratch(self, job: Job) -> Path:
+        """The folder of one entry: its models, and its toys until its row is written."""
+        return self.folder / "entries" / f"{slug(job.entry.name)}-{job.digest[:10]}"
+
+
+def measure(job: Job, work: Work) -> Row:
+    """Return the row of an entry and write it; runs inside a worker, with one thread so that its place is no matter.
+
+    An entry that cannot be trained or embedded gives a row that says why, which is not written: the next run tries
+    again.
+    """
+    with one_thread():
+        try:
+            row = measure_entry(job, work)
+        except DiskSpaceError:
+            raise
+        except UnseenError as error:
+            if job.entry.kind != "model":
+                raise
+            failure = f"{type(error).__name__}: {error}"
+            return Row(job.entry.name, job.digest, _settings(job.entry, work.config) | {"failed": failure, "notes": ""})
+    write_row(work.folder, row)
+    shutil.rmtree(work.scratch(job) / "toys", ignore_errors=True)
+    return row
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Give torch one thread inside the block: sums in another order differ in the last bits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def measure_entry(job: Job, work: Work) -> Row:
+    """Return the row of an entry."""
+    entry, config, pools, start = job.entry, work.config, work.pools, time.perf_counter()
+    values = _settings(entry, config) | {"failed": None}
+    if entry.kind == "ceiling":
+        found, notes = _ceiling(work)
+        seconds = {"total": time.perf_counter() - start}
+        return Row(entry.name, job.digest, values | found | {"notes": "; ".join(notes)}, seconds)
+    folder = work.scratch(job)
+    made = trained(entry, pools, folder / "train")
+    samples = samples_of(made.embed, pools, config.power.n_data)
+    values |= {"dim": samples.reference.shape[1], "n_parameters": made.n_parameters}
+    background = Events.concatenate([pools.reference, pools.toys])
+    found, notes = _probed(np.concatenate([samples.reference, samples.pool]), background, config)
+    values |= found
+    numbers, unknown = power_numbers(samples, config.power, config.seed, folder / "toys", entry.widths)
+    values, notes = values | numbers, notes + unknown
+    for process in config.leave_out:
+        numbers, unknown = left_out_numbers(entry, process, work, folder)
+        values, notes = values | numbers, notes + unknown
+    seconds = {"train": made.seconds, "total": time.perf_counter() - start}
+    return Row(entry.name, job.digest, values | {"notes": "; ".join(notes)}, seconds)
+
+
+def left_out_numbers(entry: Entry, process: str, work: Work, folder: Path) -> tuple[Values, list[str]]:
+    """Return the numbers for a background process that neither embedding nor reference know, as columns `leave_out`.
+
+    The expected background is smaller by the share of the process.
+    """
+    pools, share = without_process(work.pools, process), work.config.pools.mixture[process]
+    name = f"without_{slug(process)}"
+    samples = samples_of(
+        trained(entry, pools, folder / f"train_{name}").embed, pools, (1.0 - share) * work.config.power.n_data
+    )
+    found, notes = power_numbers(samples, work.config.power, work.config.seed, folder / "toys" / name, entry.widths)
+    return {f"leave_out.{key}": value for key, value in found.items()}, [f"leave_out.{note}" for note in notes]
+
+
+def samples_of(embed: Embed, pools: StudyPools, expected: float) -> Samples:
+    """Return the embedded pools."""
+    settings, reference, toys = (embed(events) for events in (pools.settings, pools.reference, pools.toys))
+    signals = {name: embed(events) for name, events in pools.signals.items()}
+    return Samples(settings, reference, toys, signals, expected)
+
+
+def slug(name: str) -> str:
+    """A name for folders; different names stay different."""
+    plain = "".join(c if c.isalnum() or c in "-_=." else "-" for c in name)[:60]
+    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The function that embeds events, the number of its parameters, and the seconds of its training."""
+
+    embed: Embed
+    n_parameters: int = 0
+    seconds: float = 0.0
+
+
+def trained(entry: Entry, pools: StudyPools, folder: Path) -> Trained:
+    """Train the model of an entry in `folder`, or take the fixed representation that it names."""
+    if entry.training is None:
+        function, train_events = REPRESENTATIONS[entry.representation], pools.train
+        return Trained(lambda events: function(events, train_events))
+    start = time.perf_counter()
+    model = train(pools.train, entry.training, folder, entry.seed)
+    seconds = time.perf_counter() - start
+    parameters = sum(parameter.numel() for parameter in model.network.encoder.parameters())
+    return Trained(lambda events: model.embed(events).astype(np.float64), parameters, seconds)
+
+
+def _probed(z: Floats, events: Events, config: StudyConfig) -> tuple[Values, list[str]]:
+    """Return the accuracies of a linear probe on background at the mixture; classes with few events are left out."""
+    rows = generator(config.seed, "study", "probe").permutation(len(z))[: config.probe_events]
+    z, label = z[rows], events.label[rows]
+    counts = np.bincount(label, minlength=len(events.label_names))
+    scored = np.flatnonzero(counts >= PROBE_MINIMUM)
+    kept = np.isin(label, scored)
+    names = [events.label_names[i] for i in scored]
+    values: Values = dict.fromkeys(("probe.accuracy", "probe.balanced_accuracy", "probe.n_test"))
+    try:
+        result = linear_probe(z[kept], np.searchsorted(scored, label[kept]), names, seed=config.seed)
+    except (NotEnoughEventsError, ConvergenceError) as error:
+        return values, [f"probe: {error}"]
+    found = (result.accuracy, result.balanced_accuracy, result.n_test)
+    return dict(zip(values, found, strict=True)), []
+
+
+def _ceiling(work: Work) -> tuple[Values, list[str]]:
+    config, pools = work.config, work.pools
+    background = raw_and_presence(pools.natural, pools.train)
+    test = raw_and_presence(Events.concatenate([pools.reference, pools.toys]), pools.train)
+    values: Values = {}
+    notes: list[str] = []
+    for name, signal in pools.signals.items():
+        apart, injected = (raw_and_presence(x, pools.train) for x in (pools.signals_apart[name], signal))
+        found, unknown = ceiling_numbers(
+            name, CeilingEvents(background, apart, test, injected), config.power.n_data, config.seed
+        )
+        values |= {f"known.{name}.{key}": value for key, value in found.items()}
+        notes += [f"known.{name}.{note}" for note in unknown]
+    return values, notes
+
+
+def _settings(entry: Entry, config: StudyConfig) -> dict[str, Any]:
+    """Return all settings of a row by their dotted names."""
+    training = entry.training.model_dump(mode="json") if entry.training is not None else {}
+    seed = entry.seed if entry.training is not None else None
+    described = {"name": entry.name, "family": entry.family, "kind": entry.kind, "widths": entry.widths}
+    return (
+        described
+        | flat(training, "model.")
+        | {"model.seed": seed}
+        | flat(config.pools.model_dump(mode="json"), "pools.")
+        | flat(config.power.model_dump(mode="json"), "power.")
+        | {"seed": config.seed}
+    )
