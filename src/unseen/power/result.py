@@ -14,7 +14,7 @@ from unseen.power.plan import Sample, Scan
 from unseen.power.run import Floats, Toys
 from unseen.power.significance import Significance, significance
 
-__all__ = ["LEVELS", "Curve", "PowerResult", "power_result"]
+__all__ = ["LEVELS", "Curve", "PowerResult", "curve_of", "power_result"]
 
 LEVELS = (2.0, 3.0, 5.0)
 
@@ -95,11 +95,12 @@ def power_result(scan: Scan, contenders: Mapping[str, Contender], toys: Toys, ab
     curves = []
     for signal in scan.signals:
         for name, contender in contenders.items():
-            curves += [_curve(scan, reading, signal, toys.t[name]) for reading in contender.readings]
+            curves += [curve_of(scan, reading, signal, toys.t[name]) for reading in contender.readings]
     return PowerResult(tuple(curves), about)
 
 
-def _curve(scan: Scan, reading: Reading, signal: str, t: Mapping[Sample, Floats]) -> Curve:
+def curve_of(scan: Scan, reading: Reading, signal: str, t: Mapping[Sample, Floats]) -> Curve:
+    """Return the curve of one reading and one signal from the statistics of its toys."""
     order = np.argsort(scan.injections)
     injections = tuple(scan.injections[i] for i in order)
     found = []

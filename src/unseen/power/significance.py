@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from unseen.power.ranks import p_values
 from unseen.search import Null
 
 __all__ = ["ENOUGH_BEYOND", "Significance", "significance"]
@@ -51,17 +52,17 @@ class Significance:
             return Significance(p, self.resolution, None)
         n = self.n_null
         # Null toys in descending order: a data set of rank k has the first k above it.
-        drawn = np.sort(rng.integers(n, size=n))
-        above = np.searchsorted(drawn, np.rint(p * (n + 1)).astype(np.int64) - 1)
+        drawn = np.bincount(rng.integers(n, size=n), minlength=n)
+        above = np.concatenate([[0], np.cumsum(drawn)])[np.rint(p * (n + 1)).astype(np.int64) - 1]
         return Significance((above + 1) / (n + 1), self.resolution, n)
 
 
 def significance(null: Null, t: Floats) -> Significance:
     """Return the significance of pseudo-data with statistics t (n, k)."""
-    found = [null.p_value(row) for row in t]
-    p = np.array([value.p for value in found])
     if null.calibration == "asymptotic" and null.t.shape[1] < 2:
-        return Significance(p, found[0].resolution, None)
+        found = [null.p_value(row) for row in t]
+        return Significance(np.array([value.p for value in found]), found[0].resolution, None)
+    p = p_values(null, t)
     # Beyond all draws of an analytic null p is a bound without a resolution, different for each data set.
     resolution = 1.0 / (null.n_toys + 1)
     return Significance(np.maximum(p, resolution), resolution, null.n_toys)

@@ -18,7 +18,7 @@ from unseen.report.sections import Section
 from unseen.report.style import hep_style
 from unseen.report.tables import Table
 from unseen.report.wording import count, number
-from unseen.study.comparison import groups_of
+from unseen.study.comparison import BASELINES, groups_of
 
 __all__ = ["StudyTable", "markdown", "rich_table", "study_figures", "study_tables", "write_study_page"]
 
@@ -36,7 +36,7 @@ def study_tables(table: StudyTable) -> dict[str, Table]:
 def _table(table: StudyTable, group: str, signals: list[str]) -> Table:
     left_out = group.startswith(LEFT_OUT)
     head = ["entry", "d", "probe", "balanced", *(f"N_3 {signal}" for signal in signals)]
-    head += ["mean", "gain raw", "gain leading pt"] + ([] if left_out else ["efficiency"])
+    head += ["mean", *(f"gain {name}".replace("_", " ") for name in BASELINES)] + ([] if left_out else ["efficiency"])
     shown = [row for row in table.rows if row["kind"] != "ceiling" or f"{group}.{signals[0]}.n3" in row]
     rows = []
     for row in shown:
@@ -44,7 +44,7 @@ def _table(table: StudyTable, group: str, signals: list[str]) -> Table:
         cells += [_plain(row.get(f"probe.{name}"), "{:.3f}") for name in ("accuracy", "balanced_accuracy")]
         cells += [_number(row, f"{group}.{signal}.n3") for signal in signals]
         cells.append(_number(row, f"{group}.n3"))
-        cells += [_plain(row.get(f"{group}.gain_{name}"), "{:.2f}") for name in ("raw", "leading_pt")]
+        cells += [_gain(row, f"{group}.gain_{name}") for name in BASELINES]
         cells += [] if left_out else [_plain(row.get(f"{group}.efficiency"), "{:.2f}")]
         rows.append(tuple(cells))
     return Table(_caption(table, group), tuple(head), tuple(rows))
@@ -66,6 +66,11 @@ def _caption(table: StudyTable, group: str) -> str:
 
 def _plain(value: Any, form: str) -> str:
     return UNKNOWN if value is None else form.format(value)
+
+
+def _gain(row: Values, key: str) -> str:
+    above = row.get(f"{key}_above")
+    return _plain(row.get(key), "{:.2f}") if above is None else f"> {above:.2f}"
 
 
 def _number(row: Values, key: str) -> str:

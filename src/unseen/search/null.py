@@ -15,7 +15,7 @@ from unseen.search.combine import COMBINATIONS
 from unseen.search.pvalue import SMALLEST_LOG_P, PValue, analytic_p, empirical_p
 from unseen.search.validate import Floats, check_name
 
-__all__ = ["CALIBRATIONS", "MIN_TOYS", "Null", "gamma_log_p"]
+__all__ = ["CALIBRATIONS", "MIN_TOYS", "Null", "gamma_log_p", "log_p_of_others"]
 
 CALIBRATIONS = ("toys", "linear", "asymptotic", "permutation")
 MIN_TOYS = 10  # below this no width has a usable smooth null
@@ -127,8 +127,15 @@ def _log_p(nulls: tuple[AnalyticNull, ...], t: Floats) -> Floats:
 
 def _log_p_against_others(t: Floats) -> Floats:
     """Return each sample's log p (n, n_widths) from the gamma moments of the other n - 1 samples."""
-    n, t = len(t), np.maximum(t, 0.0)
-    mean, variance = t.mean(axis=0), t.var(axis=0, ddof=1)
+    t = np.maximum(t, 0.0)
+    return log_p_of_others(t, t.mean(axis=0), t.var(axis=0, ddof=1), len(t))
+
+
+def log_p_of_others(t: Floats, mean: Floats, variance: Floats, n: int) -> Floats:
+    """Return log p of t >= 0 from the gamma moments of the other n - 1 samples; `mean` and `variance` are of all n.
+
+    Broadcasts.
+    """
     off = t - mean
     variance_others = ((n - 1) * variance - off**2 * n / (n - 1)) / (n - 2)
     floor = np.finfo(np.float64).tiny + 1e-12 * variance

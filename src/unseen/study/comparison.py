@@ -35,7 +35,7 @@ def compare(rows: Sequence[Values]) -> list[Values]:
 
     `T.n3`, `T.n3_low`, `T.n3_high` (also n2, n5): geometric mean over the signals, where all are known.
     `T.S.gain_raw`, `T.S.gain_leading_pt`: N_3 of that row over N_3 of this one; `..._above` where that row's N_3 is
-    beyond all signal events, so that the gain is larger than this. `T.S.efficiency`: N_3 of the Neyman-Pearson row,
+    beyond all signal events, so that the gain (or the mean) is larger than this. `T.S.efficiency`: N_3 of the Neyman-Pearson row,
     which knows the yield, over this one. `T.gain_raw`, ..., `T.efficiency`: geometric means.
     """
     groups = groups_of(rows)
@@ -85,6 +85,9 @@ def _ratios(row: Values, above: Values, group: str, of: str, signals: Sequence[s
             values[f"{group}.{signal}.{name}_above"] = beyond / own if own and beyond is not None else None
     each = [values[f"{group}.{signal}.{name}"] for signal in signals]
     values[f"{group}.{name}"] = _mean(each) if all(each) else None
+    if name.startswith("gain"):
+        least = [values[f"{group}.{s}.{name}"] or values[f"{group}.{s}.{name}_above"] for s in signals]
+        values[f"{group}.{name}_above"] = _mean(least) if all(least) and not all(each) else None
     return values
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Bracket", "Search", "find_injections", "rungs"]
+__all__ = ["Bracket", "Search", "find_injections", "refined", "rungs"]
 
 Shares = Mapping[float, float]  # level -> share of the pseudo-data that reach it
 GENTLE = 2.0  # where to start: this many standard deviations of the background
@@ -72,6 +72,23 @@ def find_injections(search: Search, levels: tuple[float, ...], shares: Callable[
         wanted |= set(range(max(0, i - 2), min(len(all_rungs), i + 2)))
         first = i
     return Bracket(tuple(all_rungs[i] for i in sorted(wanted)), ())
+
+
+def refined(injections: tuple[int, ...], crossed: Sequence[float], search: Search) -> tuple[int, ...]:
+    """Return the numbers with one between those on either side of each crossing, and one beyond them.
+
+    For crossings whose interval the scan does not hold: it is too coarse there, or ends too early.
+    """
+    wanted = set(injections)
+    for n in crossed:
+        below = max((k for k in injections if k <= n), default=0)
+        above = min((k for k in injections if k >= n), default=search.limit)
+        wanted.add(round(np.sqrt(below * above)) if below else above // 2)
+        if below == injections[0]:
+            wanted.add(int(below / search.factor))
+        if above == injections[-1]:
+            wanted.add(min(search.limit, round(above * search.factor)))
+    return tuple(sorted(wanted))
 
 
 def _gentle(search: Search, all_rungs: list[int]) -> int:

@@ -12,15 +12,16 @@ import numpy as np
 from scipy import stats
 
 from unseen.config import SearchConfig
-from unseen.power import Contender, Curve, ToyStore, power_result, run_scan
-from unseen.power.result import LEVELS
+from unseen.power import Contender, Curve, Scan, ToyStore, run_scan
+from unseen.power.result import LEVELS, curve_of
 from unseen.power.rival import Samples, rival_contender
+from unseen.power.run import Toys
 from unseen.power.setup import fitted_kernel, scan_of
-from unseen.power.significance import ENOUGH_BEYOND
+from unseen.power.significance import ENOUGH_BEYOND, significance
 from unseen.rivals import choose
 from unseen.search.scale import AUTO_PERCENTILES, Scale, choose_widths
 from unseen.seeds import generator
-from unseen.study.injections import Search, Shares, find_injections
+from unseen.study.injections import Search, Shares, find_injections, refined
 from unseen.study.settings import PowerConfig, Widths
 from unseen.workers import workers
 
@@ -28,6 +29,8 @@ __all__ = ["Values", "percentile_width", "power_numbers"]
 
 Values = dict[str, Any]
 COARSE_NULL = 2000  # null toys to find out which numbers of signal events to scan; the scan itself has all of them
+REFINEMENTS = 3  # times that numbers of signal events are added where an interval is open
+TEST = "test"  # what the one test of a scan is called among its toys
 ONE_WIDTH = 90  # percentile of the pairwise distances: the width of the published searches (arXiv:2204.02317)
 
 
@@ -43,19 +46,26 @@ class _Study:
     signal: str
     store: ToyStore
 
-    def curve(self, injections: tuple[int, ...], column: int, n_null: int) -> Curve:
+    def curve(self, injections: tuple[int, ...], column: int) -> Curve:
         """Return the scan of these numbers of signal events."""
+        scan, toys = self._toys(injections, self.config.null_toys)
+        reading = self.contender.readings[column]
+        return curve_of(scan, reading, self.signal, toys.t[TEST])
+
+    def _toys(self, injections: tuple[int, ...], n_null: int) -> tuple[Scan, Toys]:
         config = self.config
         scan = scan_of(self.settings, (self.signal,), injections, self.samples.expected, config.toys, n_null, self.seed)
         with workers(None, 1, serial=True) as pool:
-            candidates, nulls = {"test": self.contender.candidate}, {"test": self.contender.needs_null_toys}
-            toys = run_scan(scan, candidates, nulls, self.store, pool)
-        return power_result(scan, {"test": self.contender}, toys, {}).curves[column]
+            candidates, nulls = {TEST: self.contender.candidate}, {TEST: self.contender.needs_null_toys}
+            return scan, run_scan(scan, candidates, nulls, self.store, pool)
 
     def shares(self, n_signal: int, column: int) -> Shares:
         """Return the share of pseudo-data beyond each level, against few null toys."""
-        found = self.curve((n_signal,), column, min(COARSE_NULL, self.config.null_toys)).found[0]
-        return {level: float(np.mean(found.p <= stats.norm.sf(level))) for level in LEVELS}
+        scan, toys = self._toys((n_signal,), min(COARSE_NULL, self.config.null_toys))
+        reading, t = self.contender.readings[column], toys.t[TEST]
+        null = reading.null(t.get(scan.null(n_signal)), self.signal, 0)
+        p = significance(null, reading.of(t[scan.with_signal(self.signal, n_signal)], self.signal, 0)).p
+        return {level: float(np.mean(p <= stats.norm.sf(level))) for level in LEVELS}
 
     @property
     def limit(self) -> tuple[int, str]:
@@ -70,11 +80,15 @@ class _Study:
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """The levels that the null resolves; the lowest at least."""
-        if not self.contender.needs_null_toys:
-            return LEVELS
-        n = self.config.null_toys
-        return tuple(level for level in LEVELS if n * stats.norm.sf(level) >= ENOUGH_BEYOND) or LEVELS[:1]
+        """The levels to look for."""
+        return _levels(self.contender, self.config)
+
+
+def _levels(contender: Contender, config: PowerConfig) -> tuple[float, ...]:
+    """Return the levels that the null resolves."""
+    if not contender.needs_null_toys:
+        return LEVELS
+    return tuple(level for level in LEVELS if config.null_toys * stats.norm.sf(level) >= ENOUGH_BEYOND)
 
 
 def power_numbers(
@@ -89,6 +103,8 @@ def power_numbers(
     values: Values = {}
     notes: list[str] = []
     for name, settings, contender in _tests(samples, config, seed, widths):
+        resolved = _levels(contender, config)
+        notes += [f"{name}: {config.null_toys} null toys do not resolve Z = {k:g}" for k in LEVELS if k not in resolved]
         store = ToyStore(folder / name, {"test": name, "expected": samples.expected, "seed": seed})
         for signal in samples.signals:
             study = _Study(contender, settings, samples, config, seed, signal, store)
@@ -126,11 +142,20 @@ def _numbers(study: _Study, column: int) -> tuple[Values, list[str]]:
     limit, why = study.limit
     search = Search(study.samples.expected, limit, study.config.factor, study.config.injections)
     bracket = find_injections(search, study.levels, lambda n: study.shares(n, column))
-    curve = study.curve(bracket.injections, column, study.config.null_toys)
+    curve = study.curve(bracket.injections, column)
+    for _ in range(REFINEMENTS):
+        open_ = [c.n for c in curve.crossings if c.n is not None and None in c.interval]
+        wanted = refined(curve.injections, open_, search)
+        if wanted == curve.injections:
+            break
+        curve = study.curve(wanted, column)
     values: Values = {"injections": json.dumps(curve.injections), "median_z": json.dumps(curve.median_z)}
     notes = []
     for crossing in curve.crossings:
         key, short = f"n{crossing.level:g}", crossing.n is None and crossing.level in bracket.out_of_reach
+        if crossing.level not in study.levels:
+            values |= dict.fromkeys(f"{key}{end}" for end in ("", "_low", "_high", "_above"))
+            continue  # that the null does not resolve it is said once
         values |= {key: crossing.n, f"{key}_low": crossing.interval[0], f"{key}_high": crossing.interval[1]}
         values[f"{key}_above"] = limit if short else None
         if short:

@@ -31,6 +31,7 @@ __all__ = [
 
 Widths = Literal["several", "one"]
 Share = float
+FEWEST_NULL = 572  # with fewer not even Z = 2 is resolved
 
 
 def _each_once(names: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -80,7 +81,7 @@ class PowerConfig(_Section):
     )
     factor: float = Field(default=1.5, gt=1.0, le=4.0, description="Between neighbouring numbers of signal events.")
     toys: int = Field(default=200, ge=MIN_TOYS, description="Pseudo-data sets at each number of signal events.")
-    null_toys: int = Field(default=10_000, ge=MIN_TOYS, description="Null toys; N_3 needs 9,631.")
+    null_toys: int = Field(default=10_000, ge=FEWEST_NULL, description="Null toys; N_3 needs 9,631.")
     normalisations: tuple[str, ...] = Field(default=("known", "free"), description="As for the search, one or more.")
     statistic: Literal["converged", "one_step", "linear"] = Field(
         default="linear", description="Statistic of the kernel test; linear is a hundred times faster."
