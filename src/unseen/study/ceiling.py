@@ -20,7 +20,7 @@ from unseen.study.numbers import Values
 
 __all__ = ["CeilingEvents", "ceiling_numbers"]
 
-BOOTSTRAPS = 40
+BOOTSTRAPS = 30
 SLOPE = 0.1  # relative step of the finite difference dZ / dN
 HALF = 0.6826894921370859 / 2
 

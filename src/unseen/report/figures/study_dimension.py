@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -17,6 +16,8 @@ HEIGHT = 3.1
 COLUMNS = 2
 DODGE = 0.12  # families stand beside each other
 LINES = {"representation": ("--", ":", "-.", (0, (1, 3))), "ceiling": ("-",)}
+DIGITS = ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7), (1, 1.1, 1.2, 1.4, 1.6, 1.8, 2, 2.2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9))
+FEWEST_TICKS = 3
 LINE_COLOUR = "#5a5f66"
 
 
@@ -93,9 +94,10 @@ def _ceiling_key(key: str) -> str:
 
 def decades(axis: Axes) -> None:
     """Put readable numbers on a logarithmic axis that may span less than a decade."""
-    low, high = axis.get_ylim()
-    steps = [m * 10.0**e for e in range(-1, 7) for m in (1, 2, 5)]
-    ticks = [step for step in steps if low <= step <= high]
-    if len(ticks) < 2:
-        ticks = [float(v) for v in np.geomspace(low, high, 5)[1:-1]]
-    axis.set_yticks(ticks, [f"{tick:g}" if tick >= 1 or tick in steps else f"{tick:.2g}" for tick in ticks])
+    low, high = sorted(axis.get_ylim())
+    ticks: list[float] = []
+    for digits in DIGITS:
+        ticks = [m * 10.0**e for e in range(-1, 7) for m in digits if low <= m * 10.0**e <= high]
+        if len(ticks) >= FEWEST_TICKS:
+            break
+    axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
