@@ -20,7 +20,7 @@ from unseen.config import to_yaml
 from unseen.errors import ConfigError, StoreMismatchError
 from unseen.powering import PowerOptions, study_power
 from unseen.progress import Display
-from unseen.study import draw_study_pools, parse_study, read_table
+from unseen.study import draw_study_pools, entries, load_study, parse_study, read_table
 from unseen.study import measure as measuring
 from unseen.study import tuning as tuning_module
 from unseen.study.measure import samples_of
@@ -99,7 +99,7 @@ def test_numbers_are_those_of_unseen_power(done: Path, study_folder: Path, tmp_p
     pools = draw_study_pools(study)
     samples = samples_of(lambda events: leading_pt(events, pools.train), pools, 100.0)
     # `unseen power` wants five settings events for each centre, and deals a background file by a permutation.
-    x = np.concatenate([samples.settings[:125], samples.reference, samples.pool])
+    x = np.concatenate([samples.settings, samples.reference, samples.pool])
     background = np.empty_like(x)
     background[np.random.default_rng(_split_seed(study.seed)).permutation(len(x))] = x
     write_arrays(tmp_path / "b.npz", x=background)
@@ -276,3 +276,8 @@ def test_the_command_prints_the_table_and_a_summary(
 def test_the_settings_as_written_give_the_same_study(done: Path, study_folder: Path) -> None:
     again = parse_study(yaml.safe_load((done / "config.yaml").read_text()))
     assert to_yaml(again) == (done / "config.yaml").read_text()
+
+
+def test_the_example_is_a_study() -> None:
+    listed = entries(load_study(Path(__file__).parents[1] / "examples" / "study.yaml"))
+    assert len([entry for entry in listed if entry.kind == "model"]) == 6

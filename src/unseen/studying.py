@@ -32,6 +32,7 @@ from unseen.workers import Workers, check_cluster, workers
 __all__ = ["StudyOutcome", "cost_lines", "measure_cost", "prepare_study", "print_tables", "run_study"]
 
 DPI = 200
+WIDE = 200  # columns where the output goes to a file
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ def run_study(
 def print_tables(outcome: StudyOutcome) -> None:
     """Print the tables of a study and where its page is."""
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDE
     for group in study_tables(outcome.shown):
         console.print(rich_table(outcome.shown, group))
     console.print(f"page: {outcome.folder / 'study.html'}", markup=False, soft_wrap=True)
@@ -169,7 +172,7 @@ def _write_report(folder: Path, shown: StudyTable, config_text: str) -> None:
 
 def cost_lines(listed: Sequence[Entry], cost: Cost) -> list[str]:
     """A dry run in words."""
-    lines = [f"{entry.name}  ({entry.kind}, {entry.widths} widths)" for entry in listed]
+    lines = [f"{entry.name}  ({entry.kind})" for entry in listed]
     toys = f"{cost.toys:,} toys times widths".replace(",", " ")
     return [
         *lines,

@@ -62,7 +62,7 @@ def settings(folder: Path, **changes: Any) -> dict[str, Any]:
         "seed": 3,
         "files": {"test": {name: [str(folder / f"{name}.h5")] for name in SIZES}},
         "signals": ["heavy", "soft"],
-        "pools": {"mixture": MIXTURE, "train": 600, "settings": 150, "reference": 600, "toys": 300},
+        "pools": {"mixture": MIXTURE, "train": 600, "settings": 125, "reference": 600, "toys": 300},
         "power": {
             "n_data": 100,
             "toys": 20,

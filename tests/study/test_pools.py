@@ -8,6 +8,7 @@ import pytest
 
 from tests.study.problems import MIXTURE, settings, write_files
 from unseen.errors import NotEnoughEventsError, OverlapError, UnknownProcessError, UnseenError
+from unseen.events import Events, Sample, read
 from unseen.study import StudyPools, draw_study_pools, parse_study
 from unseen.study.pools import without_process
 
@@ -25,7 +26,7 @@ def test_no_event_is_in_two_pools_and_no_signal_in_any(pools: StudyPools) -> Non
     for name in NAMES:
         events = getattr(pools, name)
         assert {events.label_names[i] for i in events.label} == set(MIXTURE)
-    assert [len(getattr(pools, name)) for name in NAMES] == [600, 150, 600, 300]
+    assert [len(getattr(pools, name)) for name in NAMES] == [600, 125, 600, 300]
 
 
 def test_pools_are_those_of_the_seed(pools: StudyPools, study_folder: Path) -> None:
@@ -90,3 +91,17 @@ def test_a_signal_that_is_also_background_is_refused(study_folder: Path) -> None
     files = settings(study_folder)["files"]["test"] | {"soft": [str(study_folder / "w.h5")]}
     with pytest.raises(OverlapError, match="signal 'soft' and the background share"):
         draw_study_pools(parse_study(settings(study_folder, files={"test": files})))
+
+
+def test_simulated_samples_serve_as_files_do(study_folder: Path, pools: StudyPools, tmp_path: Path) -> None:
+    content = settings(study_folder)
+    events = Events.concatenate([read(path[0]) for path in content.pop("files")["test"].values()])
+    order = np.random.default_rng(1).permutation(len(events))
+    held = order[: len(order) // 4]
+    Sample.write(tmp_path / "test", events[order[len(held) :]])
+    Sample.write(tmp_path / "train", events[held])
+    content["sample"] = {"test": str(tmp_path / "test"), "train": str(tmp_path / "train")}
+    found = draw_study_pools(parse_study(content))
+    assert [len(getattr(found, name)) for name in NAMES] == [600, 125, 600, 300]
+    assert np.isin(found.train.record["source"], events[held].record["source"]).all()
+    assert not np.isin(found.reference.record["source"], events[held].record["source"]).any()

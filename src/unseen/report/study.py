@@ -98,7 +98,7 @@ def rich_table(table: StudyTable, group: str) -> RichTable:
     part = study_tables(table)[group]
     found = RichTable(title=part.caption, title_justify="left")
     for i, name in enumerate(part.head):
-        found.add_column(name, justify="left" if i in part.text_columns else "right")
+        found.add_column(name, justify="left" if i in part.text_columns else "right", no_wrap=i == 0, overflow="fold")
     for row in part.rows:
         found.add_row(*row)
     return found

@@ -35,8 +35,8 @@ def compare(rows: Sequence[Values]) -> list[Values]:
 
     `T.n3`, `T.n3_low`, `T.n3_high` (also n2, n5): geometric mean over the signals, where all are known.
     `T.S.gain_raw`, `T.S.gain_leading_pt`: N_3 of that row over N_3 of this one; `..._above` where that row's N_3 is
-    beyond all signal events, so that the gain (or the mean) is larger than this. `T.S.efficiency`: N_3 of the Neyman-Pearson row,
-    which knows the yield, over this one. `T.gain_raw`, ..., `T.efficiency`: geometric means.
+    beyond all signal events, so that the gain (or the mean) is larger than this. `T.S.efficiency`: N_3 of the
+    Neyman-Pearson row, which knows the yield, over this one. `T.gain_raw`, ..., `T.efficiency`: geometric means.
     """
     groups = groups_of(rows)
     by_name = {row["name"]: row for row in rows}
