@@ -210,7 +210,9 @@ def test_left_out_processes_rivals_shape_and_the_ceiling(study_folder: Path, tmp
 def tuned(folder: Path, **changes: Any) -> dict[str, Any]:
     ranges = {"encoder.dim": {"low": 2, "high": 4, "integer": True}, "lr": {"low": 1e-3, "high": 1e-2, "log": True}}
     optuna = {"objective": "synthetic", "anomalies": ["hard_leptons"], "parameters": ranges, "trials": 2} | changes
-    content = settings(folder, optuna=optuna, pools={"anomalies": 200}, representations=[], **RESOLVED)
+    content = settings(
+        folder, optuna=optuna, pools={"anomalies": 200}, representations=[], signals=["heavy"], **RESOLVED
+    )
     content["grid"] = {"base": content["grid"]["base"]}
     return content
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.study.problems import settings
+from unseen.embed import TrainingConfig
 from unseen.errors import ConfigError, UnknownNameError, UnseenError
 from unseen.study import entries, parse_study
 from unseen.study.grid import changed
@@ -42,6 +43,9 @@ def test_fixed_rows_come_first_and_named_models_before_the_grid() -> None:
 def test_a_dotted_key_opens_a_section_given_by_name_or_not_at_all() -> None:
     assert changed({}, {"encoder.dim": 3}) == {"encoder": {"name": "mlp", "dim": 3}}
     assert changed({"encoder": "mlp"}, {"encoder.dim": 3}) == {"encoder": {"name": "mlp", "dim": 3}}
+    for section in ("labels", "inputs", "objective"):
+        name = getattr(TrainingConfig(), section).name
+        assert changed({}, {f"{section}.x": 1}) == {section: {"name": name, "x": 1}}
     both = changed({"encoder": {"name": "mlp", "dim": 2}}, {"encoder.dim": 3, "encoder": "mlp"})
     assert both == {"encoder": {"name": "mlp", "dim": 3}}
 

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from unseen.embed import ENCODERS, OBJECTIVES, TrainingConfig
+from unseen.embed import ENCODERS, LABELS, OBJECTIVES, TrainingConfig
+from unseen.embed.inputs import INPUTS
 from unseen.errors import ConfigError, did_you_mean
 from unseen.study.settings import StudyConfig, Widths
 
@@ -19,7 +20,12 @@ Kind = Literal["model", "representation", "ceiling"]
 SEED = "seed"
 DIM = "encoder.dim"
 CEILING = "neyman_pearson"
-REGISTRIES: dict[str, Mapping[str, type[BaseModel]]] = {"encoder": ENCODERS, "objective": OBJECTIVES}
+REGISTRIES: dict[str, Mapping[str, type[BaseModel]]] = {
+    "encoder": ENCODERS,
+    "objective": OBJECTIVES,
+    "labels": LABELS,
+    "inputs": INPUTS,
+}
 
 
 @dataclass(frozen=True)
