@@ -21,10 +21,12 @@ from unseen.embed.expand import Expansion
 from unseen.embed.launch import Launch
 from unseen.embed.loop import EpochBatches, TrainingModule
 from unseen.embed.objectives import Objective
+from unseen.embed.progress import relayed
 from unseen.errors import ConfigError, NotEnoughEventsError
 
 __all__ = ["fit_network"]
 
+LOGGERS = ("lightning.pytorch", "lightning.fabric")
 PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed"}
 
 
@@ -53,13 +55,10 @@ def fit_network(
     module = TrainingModule(network, objective, expand, book, book.config.epochs * len(loader))
     if not checkpoint or not book.finished:
         resume = book.checkpoint if checkpoint else None
-        with _quiet_lightning(), _errors_of_processes(), _interrupts():
+        relay = relayed if launch.spawns else contextlib.nullcontext
+        with _quiet_lightning(), _errors_of_processes(), _interrupts(), relay(book.progress) as book.progress:
             trainer = _trainer(book, launch, validate=len(held) > 0)
-            progress = book.progress
-            if launch.spawns:
-                book.progress = None  # a function of this process
             trainer.fit(module, loader, validation, ckpt_path=resume, weights_only=True)
-            book.progress = progress
         checkpoint = read_checkpoint(book.checkpoint) if launch.spawns else None
     if checkpoint:
         # Trained earlier, or by other processes: all that they found is in their last checkpoint.
@@ -87,7 +86,7 @@ def _trainer(book: Bookkeeping, launch: Launch, validate: bool) -> pl.Trainer:
             num_nodes=config.nodes,
             precision=PRECISIONS[config.precision],
             max_epochs=config.epochs,
-            callbacks=[book],
+            callbacks=[_Quiet(), book],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -131,16 +130,33 @@ def _interrupts() -> Iterator[None]:
         raise
 
 
+class _Quiet(pl.Callback):
+    """Reaches a spawned process before Lightning says its first word there, and keeps it quiet."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _quiet_process, ()
+
+
+def _quiet_process() -> _Quiet:
+    _hush()
+    return _Quiet()
+
+
 @contextlib.contextmanager
 def _quiet_lightning() -> Iterator[None]:
     """Keep Lightning's notices about devices and tips off the terminal."""
-    # Lightning 2.6 still uses a class that torch 2.13 has deprecated; nothing that a user could act on.
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+    levels = {name: logging.getLogger(name).level for name in LOGGERS}
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\).*", category=FutureWarning)
+            _hush()
             yield
     finally:
-        logger.setLevel(level)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _hush() -> None:
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Lightning 2.6 still uses a class that torch 2.13 has deprecated; nothing that a user could act on.
+    warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\).*", category=FutureWarning)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import lightning.pytorch as pl
@@ -32,16 +31,15 @@ def learning_rate_factor(step: int, steps: int, config: TrainingConfig) -> float
     return config.lr_floor + (1.0 - config.lr_floor) * 0.5 * (1.0 + math.cos(math.pi * done))
 
 
-@dataclass(frozen=True)
 class EpochBatches:
     """A loader that asks which epoch it is whenever it starts, so that a resumed training sees the same batches.
 
     The order depends on (seed, kind, epoch) only; the validation has one order.
     """
 
-    data: Table
-    book: Bookkeeping
-    kind: Literal["epoch", "validation"]
+    # No dataclass: Lightning copies those, field by field, on their way to another process.
+    def __init__(self, data: Table, book: Bookkeeping, kind: Literal["epoch", "validation"]):
+        self.data, self.book, self.kind = data, book, kind
 
     def __len__(self) -> int:
         return len(self._batches(self.data.rows))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import distributed
 
 from unseen.embed.data import Table, loss_weights, split_by_source
 from unseen.embed.diagnosis import DIAGNOSIS
@@ -90,6 +91,8 @@ def train_member(
         model.save(out)
         for name in (CHECKPOINT, DIAGNOSIS):
             (out / name).unlink(missing_ok=True)
+    if work.launch.outside:
+        distributed.barrier()  # nobody reads, or trains the next one, before it is written
     return model
 
 

@@ -8,13 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-from torch import distributed
 
 from unseen.embed.ensemble import ENSEMBLE, Ensemble, Member, load_finished, plan_members
 from unseen.embed.fingerprint import fingerprint_of
 from unseen.embed.folds import check_folds, fold_of, identity_of
 from unseen.embed.labels import Labelling, encode, population_table
-from unseen.embed.launch import Launch, plan_launch
+from unseen.embed.launch import plan_launch
 from unseen.embed.mapped import mapped_events
 from unseen.embed.member import FILES, Work, finished, train_member
 from unseen.embed.model import Model
@@ -93,7 +92,6 @@ def _train_members(
             f"{fingerprint}/{member.name}",
             _overall(report, number, len(plan)),
         )
-        _wait_for_all(work.launch)
     ensemble = Ensemble(members, plan, config.folds, seed, identity, {"fingerprint": fingerprint})
     if work.launch.writes:
         ensemble.save(out)
@@ -119,12 +117,6 @@ def _overall(report: ProgressCallback | None, number: int, members: int) -> Prog
         report(number * total + done, members * total, values)
 
     return overall
-
-
-def _wait_for_all(launch: Launch) -> None:
-    """Let no process start a member before the first one has written the last."""
-    if launch.outside and distributed.is_initialized():
-        distributed.barrier()
 
 
 def _clear(out: Path, plan: tuple[Member, ...]) -> None:
