@@ -36,19 +36,21 @@ class Step:
 class Watch:
     """Looks at every step before the optimiser acts on it.
 
-    On a CPU at once. On a GPU every few steps, and until then every step's batch and a copy of its weights are kept.
+    At once with `every` 1. Otherwise at every so many steps, and until then each step's batch and a copy of its weights
+    are kept.
     """
 
+    every: int = 1
     steps: list[Step] = field(default_factory=list)
     spare: list[dict[str, Tensor]] = field(default_factory=list)
 
     def seen(self, index: int, loss: Tensor, norm: Tensor, batch: Batch, module: nn.Module) -> Step | None:
         """Note a step; returns the first one of those noted whose loss or gradient is not finite, once it is found."""
         values = torch.stack([loss.detach().double(), norm.detach().double()])
-        if values.device.type == "cpu":
+        if self.every == 1:
             return None if values.isfinite().all() else Step(index, values, batch, module.state_dict())
         self.steps.append(Step(index, values, batch, self._copy(module.state_dict())))
-        return self.look() if len(self.steps) == STEPS_BETWEEN_LOOKS else None
+        return self.look() if len(self.steps) == self.every else None
 
     def look(self) -> Step | None:
         """The first of the steps noted since the last look that is not finite."""

@@ -12,7 +12,7 @@ from torch import Tensor, distributed, nn
 
 from unseen.embed.bookkeeping import Bookkeeping
 from unseen.embed.data import Batch, Batches, Table, epoch_order
-from unseen.embed.diagnosis import Step, Watch
+from unseen.embed.diagnosis import STEPS_BETWEEN_LOOKS, Step, Watch
 from unseen.embed.expand import Expansion
 from unseen.embed.gather import rank
 from unseen.embed.objectives import Objective
@@ -87,6 +87,10 @@ class TrainingModule(pl.LightningModule):
         with torch.autocast(self.device.type, enabled=False):
             loss: Tensor = self.objective(embedding.float(), rows)
         return loss
+
+    def on_fit_start(self) -> None:
+        """Look at every step where that costs nothing."""
+        self.watch = Watch(every=1 if self.device.type == "cpu" else STEPS_BETWEEN_LOOKS)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """The objective on one batch."""
