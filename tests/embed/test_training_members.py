@@ -45,6 +45,8 @@ def test_a_member_is_a_training_on_the_other_folds(trained: tuple[Path, Ensemble
     alone = train(toy[fold != 1], SETTINGS.alone(), tmp_path, seed=small_seed(4, "train", "member", "fold-1"))
     np.testing.assert_array_equal(alone.embed(toy), ensemble.members["fold-1"].embed(toy))
     assert isinstance(Model.load(out / "fold-1"), Model)
+    with pytest.raises(MissingFileError, match="holds several models"):
+        Model.load(out)
     assert unseen.load(tmp_path).dim == 4
 
 
