@@ -35,18 +35,27 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-def test_processes_started_here_or_by_torchrun_train_like_one(tmp_path: Path) -> None:
-    main(str(tmp_path / "one"), 1)
-    spawned = run("-W", "error", "-m", "tests.embed.training_script", str(tmp_path / "two"), "2")
-    launcher = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "tests.embed.training_script")
-    run(*launcher, str(tmp_path / "torchrun"), "2")
-    assert [line.split()[0] for line in spawned.splitlines()] == ["1", "2", "3"]
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trainings `one` and `two`, of one process and of two with the same batches."""
+    out = tmp_path_factory.mktemp("devices")
+    main(str(out / "one"), 1)
+    said = run("-W", "error", "-m", "tests.embed.training_script", str(out / "two"), "2")
+    assert [line.split()[0] for line in said.splitlines()] == ["1", "2", "3"]
+    return out
+
+
+def test_two_processes_train_like_one(trained: Path) -> None:
     # Sums in another order, amplified by Adam: float32 to a few parts in 1e5 after 24 steps.
-    np.testing.assert_allclose(losses(tmp_path / "two"), losses(tmp_path / "one"), rtol=1e-4)
+    np.testing.assert_allclose(losses(trained / "two"), losses(trained / "one"), rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_processes_of_torchrun_give_the_same_bits(trained: Path, tmp_path: Path) -> None:
+    launcher = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "tests.embed.training_script")
+    run(*launcher, str(tmp_path), "2")
     for name in ("model.safetensors", "model.json", "history.json"):
-        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "torchrun" / name).read_bytes()
-    # Opened, not repeated, and one process can do that.
-    assert train(toy_events(10, seed=0), toy_settings(epochs=1), tmp_path / "x", seed=1).dim == 4
+        assert (tmp_path / name).read_bytes() == (trained / "two" / name).read_bytes()
 
 
 def test_processes_share_every_batch() -> None:
