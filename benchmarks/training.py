@@ -188,7 +188,7 @@ def timed(work: Callable[[list[Clock]], None], n: int) -> tuple[float, float]:
 def throughput(config: TrainingConfig, n: int, rounds: int, target: float) -> list[Row]:
     """Rows of the table: unseen against the plain loop, loading in the process and in a worker process."""
     events = synthetic_events(n)
-    name = f"{config.encoder.name}, {config.objective.name}, {len(config.views)} views, batch {config.batch_size}"
+    name = f"{config.encoder.name}, {config.objective.name}, {len(config.views)} transformations, batch {config.batch_size}"
     works: dict[str, Callable[[list[Clock]], None]] = {
         "unseen": lambda epochs: with_unseen(events, config, epochs),
         "plain": lambda epochs: plain_loop(events, config, 0, epochs),
@@ -227,7 +227,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--encoder", default="mlp")
     parser.add_argument("--objective", default="supcon")
-    parser.add_argument("--views", nargs="*", default=[name for name in ("rotate", "mask-features") if name in VIEWS])
+    parser.add_argument("--views", nargs="*", default=[name for name in ("rotate", "flip", "mask-features") if name in VIEWS])
     parser.add_argument("--n-views", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=1024)
     parser.add_argument("--events", type=int, default=20_000)

@@ -29,11 +29,7 @@ def test_a_sample_trains_to_the_bits_of_its_events(toy: Events, tmp_path: Path) 
         expected = (tmp_path / "memory" / name).read_bytes()
         for folder in ("mapped", "shard", "direct"):
             assert (tmp_path / folder / name).read_bytes() == expected
-    assert sorted(path.name for path in (tmp_path / "mapped").iterdir()) == [
-        "history.json",
-        "model.json",
-        "model.safetensors",
-    ]
+    assert not list((tmp_path / "mapped").glob(".training*"))
     np.testing.assert_array_equal(mapped.embed(toy), shard.embed(toy))
     np.testing.assert_array_equal(mapped.embed(toy), direct.embed(toy))
 

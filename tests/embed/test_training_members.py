@@ -130,7 +130,10 @@ def test_another_training_leaves_nothing_of_the_last(toy: Events, tmp_path: Path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ensemble.json", "seed-0", "seed-1"]
     (tmp_path / "notes-1").mkdir()
     train(toy, toy_settings(epochs=1), tmp_path, seed=1)
-    assert {path.name for path in tmp_path.iterdir()} == {"history.json", "model.json", "model.safetensors", "notes-1"}
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"notes-1"}
+    assert unseen.load(tmp_path).dim == 4
+    train(toy, toy_settings(epochs=1, ensemble=2), tmp_path, seed=1)
+    assert {path.name for path in tmp_path.iterdir()} == {"ensemble.json", "notes-1", "seed-0", "seed-1"}
 
 
 def test_copies_of_an_event_share_its_fold() -> None:

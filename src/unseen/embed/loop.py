@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from unseen.embed.bookkeeping import Bookkeeping
 from unseen.embed.data import Batch, Batches, Table, epoch_order
 from unseen.embed.diagnosis import STEPS_BETWEEN_LOOKS, Step, Watch
 from unseen.embed.expand import Expansion
-from unseen.embed.gather import rank
+from unseen.embed.gather import rank, total, world_size
 from unseen.embed.objectives import Objective
 from unseen.embed.settings import TrainingConfig
 from unseen.seeds import generator, small_seed
@@ -51,7 +51,7 @@ class EpochBatches:
         yield from self._batches(epoch_order(self.data.targets, config.balance, config.balance_power, rng))
 
     def _batches(self, order: Any) -> Batches:
-        return Batches(self.data, order, self.book.config.batch_size, rank(), processes())
+        return Batches(self.data, order, self.book.config.batch_size, rank(), world_size())
 
 
 class TrainingModule(pl.LightningModule):
@@ -146,10 +146,7 @@ class TrainingModule(pl.LightningModule):
         if not losses:
             return None
         mean = torch.stack(losses).double().mean()
-        if processes() > 1:
-            distributed.all_reduce(mean)
-            mean /= processes()
-        return float(mean)
+        return float(total(mean)) / world_size()
 
     def trained(self) -> list[Tensor]:
         """The weights that the optimiser moves; those of a teacher follow by themselves."""
@@ -163,9 +160,3 @@ class TrainingModule(pl.LightningModule):
             optimizer, lambda step: learning_rate_factor(step, self.steps, config)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def processes() -> int:
-    """The number of processes that train together."""
-    several = distributed.is_available() and distributed.is_initialized()
-    return distributed.get_world_size() if several else 1
