@@ -13,6 +13,7 @@ from tests.embed.toy import toy_settings
 from unseen.embed import train
 from unseen.embed.data import Batch
 from unseen.embed.diagnosis import STEPS_BETWEEN_LOOKS, Watch
+from unseen.embed.inputs import learn_scaling
 from unseen.embed.network import Network
 from unseen.embed.objectives import Problem
 from unseen.errors import NonFiniteError
@@ -35,7 +36,8 @@ def test_the_batch_and_the_weights_reproduce_the_loss(toy: Events, tmp_path: Pat
     np.testing.assert_array_equal(batch.objects[..., 0], toy.objects[batch.instance][..., 0])
     state = {name.removeprefix("state."): torch.from_numpy(saved[name]) for name in saved if name.startswith("state.")}
     normalisation = Normalisation.fit(toy, log_pt=settings.log_pt)
-    network = Network(normalisation, settings.encoder.build(toy.schema))
+    scaling = learn_scaling(settings.inputs, toy, normalisation)
+    network = Network.build(settings.encoder, toy.schema, normalisation, settings.inputs, scaling)
     objective = settings.objective.build(Problem(4, 3, 2, toy.schema, normalisation))
     for part, name in ((network, "network."), (objective, "objective.")):
         part.load_state_dict({k.removeprefix(name): v for k, v in state.items() if k.startswith(name)})
