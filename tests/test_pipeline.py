@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 import unseen
+from unseen.commands import embed_file
 from unseen.config import parse_config
 from unseen.errors import (
     ConfigError,
@@ -101,6 +102,19 @@ def test_the_saved_model_and_test_reproduce_the_scores(finished: Path, data_fold
     test = unseen.KernelTest.load(finished / "search" / "test.npz")
     data = np.load(finished / "embed" / "data.npz")["x"]
     np.testing.assert_allclose(test.score(data), np.load(finished / "search" / "null.npz")["f_data"])
+
+
+def test_a_run_with_several_models_gives_one_p_value(data_folder: Path, tmp_path: Path) -> None:
+    settings = {"epochs": 1, "batch_size": 128, "ensemble": 2}
+    result = unseen.run(small(data_folder, tmp_path / "run", train=settings))
+    assert result is not None
+    assert len(result.widths) == 4  # two of each embedding
+    assert 0.0 < result.p_value <= 1.0
+    model = unseen.load(tmp_path / "run" / "train")
+    assert isinstance(model, unseen.Ensemble)
+    events = unseen.read(data_folder / "w.h5")
+    embed_file(tmp_path / "run" / "train", data_folder / "w.h5", tmp_path / "z.npz", False, None, None, True)
+    np.testing.assert_array_equal(np.load(tmp_path / "z.npz")["x"][:, 4:], model.members["seed-1"].embed(events))
 
 
 def test_equal_seeds_give_equal_results_and_others_do_not(finished: Path, data_folder: Path, tmp_path: Path) -> None:

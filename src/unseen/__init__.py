@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from unseen import errors
 
 if TYPE_CHECKING:
-    from unseen.embed import Model
+    from unseen.embed import Ensemble, Model
     from unseen.events import Events, Sample, Schema, read
     from unseen.pipeline import run
     from unseen.search import KernelTest, Null, Region, Scorer, SearchResult, Statistic, positive_weights
 
 __all__ = [
+    "Ensemble",
     "Events",
     "KernelTest",
     "Model",
@@ -37,6 +38,7 @@ __all__ = [
 
 # Imported on first use: the search alone needs neither Lightning nor matplotlib.
 _HOMES = {
+    "Ensemble": "unseen.embed",
     "Events": "unseen.events",
     "KernelTest": "unseen.search",
     "Model": "unseen.embed",
@@ -53,14 +55,16 @@ _HOMES = {
 }
 
 
-def load(path: str | Path) -> Model:
+def load(path: str | Path) -> Model | Ensemble:
     """A trained embedding from the folder that a training wrote, e.g. ``unseen.load("runs/x/train")``.
+
+    An Ensemble if that training made several models (`folds`, `ensemble`); both embed events.
 
     Errors: MissingFileError, CorruptFileError. Opening someone's model cannot run code.
     """
-    from unseen.embed import Model
+    from unseen.embed import load_trained
 
-    return Model.load(path)
+    return load_trained(path)
 
 
 def __getattr__(name: str) -> Any:

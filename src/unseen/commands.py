@@ -10,8 +10,8 @@ import numpy as np
 
 from unseen.arrays import FloatArray, read_arrays, write_arrays
 from unseen.config import SearchConfig, load_config
-from unseen.embed import Model, embed_on
-from unseen.errors import WeightError
+from unseen.embed import Model, embed_on, load_trained
+from unseen.errors import ConfigError, WeightError
 from unseen.events import read
 from unseen.events.atomic import write_json
 from unseen.progress import Display
@@ -32,10 +32,14 @@ def embed_file(
     With a `cluster` blocks of events are embedded on its workers, to the same numbers.
     """
     check_cluster(cluster, workers)
-    trained = Model.load(model)
+    trained = load_trained(model)
     events = read(file, schema=trained.schema, select=select)
     if cluster is None:
         z = trained.embed(events)
+    elif not isinstance(trained, Model):
+        raise ConfigError(
+            f"{model} holds several models: name one with --cluster, e.g. {model}/{next(iter(trained.members))}"
+        )
     else:
         with open_workers(cluster, workers) as pool, Display(quiet).bar("embedding") as update:
             z = embed_on(pool, trained, events, lambda done, total: update(done, total, ""))

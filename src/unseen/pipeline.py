@@ -13,7 +13,8 @@ import numpy as np
 from unseen.arrays import FloatArray, read_arrays, write_arrays
 from unseen.config import Config, load_config, parse_config, to_yaml
 from unseen.context import RunContext
-from unseen.embed import Model, train
+from unseen.embed import Ensemble, Model, load_trained, train
+from unseen.embed.ensemble import ENSEMBLE, plan_members
 from unseen.embed.probes import evaluate_arrays
 from unseen.errors import ConfigError, NotEnoughEventsError, did_you_mean
 from unseen.events import Events
@@ -111,14 +112,23 @@ def train_stage(run: RunContext) -> None:
         "pools": config.pools.model_dump(mode="json"),
         "select": config.select,
     }
-    run.stage("train", inputs, work, ("model.safetensors", "model.json", "history.json"))
+    run.stage("train", inputs, work, _trained_files(config))
+
+
+def _trained_files(config: Config) -> tuple[str, ...]:
+    """What the training writes: a model, or several in folders."""
+    names = ("model.safetensors", "model.json", "history.json")
+    if not config.train.several:
+        return names
+    members = plan_members(config.train.folds, config.train.ensemble)
+    return (ENSEMBLE, *(f"{member.name}/{name}" for member in members for name in names))
 
 
 def embed_stage(run: RunContext) -> None:
     """Embed every pool, and probe how well the embedding tells the processes apart."""
 
     def work(folder: Path) -> None:
-        model = Model.load(run.out / "train")
+        model = load_trained(run.out / "train")
         for name in POOLS:
             write_arrays(folder / f"{name}.npz", x=model.embed(run.pools[1][name]))
         probe = _probe(model, Events.concatenate([run.pools[1]["reference"], run.pools[1]["toys"]]), run.config.seed)
@@ -128,7 +138,7 @@ def embed_stage(run: RunContext) -> None:
     run.stage("embed", inputs, work, (*(f"{name}.npz" for name in POOLS), "probe.json"))
 
 
-def _probe(model: Model, events: Events, seed: int) -> dict[str, Any]:
+def _probe(model: Model | Ensemble, events: Events, seed: int) -> dict[str, Any]:
     """Scores of the linear probe, of nearest neighbours, and measures, over the classes with enough events."""
     events = events[:PROBE_MOST]  # pools are shuffled
     counts = np.bincount(events.label, minlength=len(events.label_names))
@@ -186,7 +196,7 @@ def _search(
     run: RunContext, z: Mapping[str, FloatArray], normalisation: str, n_toys: int, runner: Runner | None
 ) -> tuple[KernelTest, SearchResult, Null]:
     config, seed = run.config.search, run.config.seed
-    test = kernel_test(config, small_seed(seed, "search"), normalisation)
+    test = kernel_test(config, small_seed(seed, "search"), normalisation, _embeddings(run.config))
     test.fit(z["reference"], expected=run.config.pools.expected, settings=z["settings"])
     with run.display.bar(f"toys ({normalisation} normalisation)") as update:
         null = calibrate(
@@ -201,6 +211,12 @@ def _search(
             runner=runner,
         )
     return test, test.search(z["data"]), null
+
+
+def _embeddings(config: Config) -> tuple[int, ...] | None:
+    """Columns of every embedding where the training gave several, which share one p-value."""
+    train = config.train
+    return (train.encoder.dim,) * len(plan_members(train.folds, train.ensemble)) if train.several else None
 
 
 def result_content(run: RunContext) -> dict[str, Any]:
@@ -235,7 +251,8 @@ def report_inputs(run: RunContext) -> ReportInputs:
     z = {name: read_arrays(run.out / "embed" / f"{name}.npz")["x"] for name in ("reference", "data")}
     reference, data = run.pools[1]["reference"], run.pools[1]["data"]
     signal = run.config.data.signal
-    history = json.loads((run.out / "train" / "history.json").read_text(encoding="utf-8"))
+    *_, losses = _trained_files(run.config)  # of several models, the last one's
+    history = json.loads((run.out / "train" / losses).read_text(encoding="utf-8"))
     weight = reference.weight * (run.config.pools.expected / reference.weight.sum())
     return ReportInputs(
         title=run.config.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from unseen.arrays import FloatArray
@@ -13,8 +13,13 @@ from unseen.workers import workers
 __all__ = ["calibrate", "kernel_test", "other_normalisation", "toy_workers"]
 
 
-def kernel_test(config: SearchConfig, seed: int, normalisation: str | None = None) -> KernelTest:
-    """The test that `config` describes, with another normalisation if one is given."""
+def kernel_test(
+    config: SearchConfig, seed: int, normalisation: str | None = None, embeddings: Sequence[int] | None = None
+) -> KernelTest:
+    """The test that `config` describes, with another normalisation if one is given.
+
+    `embeddings`: columns of each of several embeddings side by side; None for one.
+    """
     return KernelTest(
         widths=config.widths,
         n_centers=config.n_centers,
@@ -26,6 +31,7 @@ def kernel_test(config: SearchConfig, seed: int, normalisation: str | None = Non
         memory_budget=config.memory_budget,
         precision=config.precision,
         device=config.device,
+        embeddings=embeddings,
     )
 
 

@@ -7,23 +7,28 @@ import pytest
 import torch
 
 from tests.embed.toy import toy_events
-from unseen.embed.data import Batch, Batches, epoch_order, loss_weights, split_by_source
-from unseen.embed.labels import Labelling
+from unseen.embed.data import Batches, Table, epoch_order, loss_weights, split_by_source
 from unseen.errors import NegativeWeightError, NotEnoughEventsError, WeightError
 from unseen.events import Events
 from unseen.seeds import generator
+
+
+def table(events: Events) -> Table:
+    rows = np.arange(len(events))
+    return Table(events.objects, events.present, events.label, events.label[:, None], events.weight, rows)
+
 
 TARGET = np.repeat([0, 1, 2], [900, 90, 10])
 
 
 def test_a_natural_epoch_is_a_permutation() -> None:
     order = epoch_order(TARGET, "natural", 0.0, np.random.default_rng(0))
-    np.testing.assert_array_equal(np.sort(order.numpy()), np.arange(1000))
+    np.testing.assert_array_equal(np.sort(order), np.arange(1000))
 
 
 @pytest.mark.parametrize(("power", "expected"), [(0.0, [333, 334, 333]), (1.0, [900, 90, 10])])
 def test_a_balanced_epoch_repeats_rare_events_evenly(power: float, expected: list[int]) -> None:
-    order = epoch_order(TARGET, "sampler", power, np.random.default_rng(0)).numpy()
+    order = epoch_order(TARGET, "sampler", power, np.random.default_rng(0))
     assert len(order) == 1000
     np.testing.assert_allclose(np.bincount(TARGET[order]), expected, atol=1)
     times = np.bincount(order, minlength=1000)
@@ -37,15 +42,14 @@ def test_the_order_depends_on_the_generator_only() -> None:
     torch.manual_seed(2)
     np.random.seed(2)  # noqa: NPY002
     again = epoch_order(TARGET, "sampler", 0.0, generator(1, "order", 0))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, epoch_order(TARGET, "sampler", 0.0, generator(1, "order", 1)))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, epoch_order(TARGET, "sampler", 0.0, generator(1, "order", 1)))
 
 
 @pytest.mark.parametrize(("n", "sizes"), [(10, [10]), (100, [100]), (250, [125, 125]), (149, [149]), (1, [1])])
 def test_batches_are_nearly_equal_and_cover_everything(n: int, sizes: list[int]) -> None:
     events = toy_events(n, seed=1)
-    data = Batch.of(events, Labelling(events.label, events.label_names), events.weight)
-    batches = Batches(data, torch.arange(n).flip(0), batch_size=100)
+    batches = Batches(table(events), np.arange(n)[::-1], batch_size=100)
     assert [len(batch) for batch in batches] == sizes
     assert len(batches) == len(sizes)
     rows = torch.cat([batch.instance for batch in batches])
@@ -57,23 +61,19 @@ def test_batches_are_nearly_equal_and_cover_everything(n: int, sizes: list[int])
 
 def test_balancing_weights_give_equal_shares(toy: Events) -> None:
     weight = np.random.default_rng(0).random(len(toy)) * (1 + toy.label)
-    weighted = replace(toy, weight=weight)
-    shares = np.bincount(toy.label, loss_weights(weighted, toy.label, "weights", 0.0, True))
+    shares = np.bincount(toy.label, loss_weights(weight, toy.label, "weights", 0.0))
     np.testing.assert_allclose(shares, len(toy) / 3)
-    shares = np.bincount(toy.label, loss_weights(weighted, toy.label, "sampler", 0.0, True))
+    shares = np.bincount(toy.label, loss_weights(weight, toy.label, "sampler", 0.0))
     np.testing.assert_allclose(shares, np.bincount(toy.label))
-    natural = loss_weights(weighted, toy.label, "natural", 0.0, True)
+    natural = loss_weights(weight, toy.label, "natural", 0.0)
     np.testing.assert_allclose(natural, weight / weight.mean())
-    np.testing.assert_array_equal(loss_weights(weighted, toy.label, "natural", 0.0, False), 1.0)
 
 
 def test_unusable_weights_are_named(toy: Events) -> None:
-    negative = replace(toy, weight=np.where(np.arange(len(toy)) == 3, -1.0, 1.0))
     with pytest.raises(NegativeWeightError, match="1 training events"):
-        loss_weights(negative, toy.label, "natural", 0.0, True)
-    assert (loss_weights(negative, toy.label, "natural", 0.0, False) == 1).all()
-    with pytest.raises(WeightError, match="zero total weight"):
-        loss_weights(replace(toy, weight=np.where(toy.label == 1, 0.0, 1.0)), toy.label, "sampler", 0.0, True)
+        loss_weights(np.where(np.arange(len(toy)) == 3, -1.0, 1.0), toy.label, "natural", 0.0)
+    with pytest.raises(WeightError, match="class 2 has zero total weight"):
+        loss_weights(np.where(toy.label == 1, 0.0, 1.0), 2 * toy.label, "sampler", 0.0)
 
 
 def test_copies_never_straddle_the_validation_split() -> None:

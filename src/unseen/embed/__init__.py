@@ -2,9 +2,11 @@
 
 from unseen.embed.distributed import embed_on
 from unseen.embed.encoders import ENCODERS
+from unseen.embed.ensemble import Ensemble, load_trained
 from unseen.embed.labels import LABELS
 from unseen.embed.model import Model
 from unseen.embed.objectives import OBJECTIVES
+from unseen.embed.optimisers import OPTIMISERS
 from unseen.embed.probes import Evaluation, ProbeResult, evaluate, linear_probe
 from unseen.embed.settings import TrainingConfig
 from unseen.embed.training import train
@@ -13,6 +15,8 @@ __all__ = [
     "ENCODERS",
     "LABELS",
     "OBJECTIVES",
+    "OPTIMISERS",
+    "Ensemble",
     "Evaluation",
     "Model",
     "ProbeResult",
@@ -20,5 +24,6 @@ __all__ = [
     "embed_on",
     "evaluate",
     "linear_probe",
+    "load_trained",
     "train",
 ]

@@ -1,28 +1,25 @@
-"""The Lightning side of training: one step, the schedule, and the bookkeeping at the end of every epoch."""
+"""The Lightning side of training: batches of an epoch, one step, and the schedule of the learning rate."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
-from unseen.embed.data import Batch, Batches
+from unseen.embed.bookkeeping import Bookkeeping
+from unseen.embed.data import Batch, Batches, Table, epoch_order
+from unseen.embed.diagnosis import STEPS_BETWEEN_LOOKS, Step, Watch
 from unseen.embed.expand import Expansion
+from unseen.embed.gather import rank, total, world_size
 from unseen.embed.objectives import Objective
 from unseen.embed.settings import TrainingConfig
-from unseen.errors import NonFiniteError
-from unseen.events.atomic import write_whole
-from unseen.seeds import small_seed
+from unseen.seeds import generator, small_seed
 
-__all__ = ["Bookkeeping", "EpochBatches", "TrainingModule", "learning_rate_factor"]
-
-Progress = Callable[[int, int, Mapping[str, float]], None]
+__all__ = ["EpochBatches", "TrainingModule", "learning_rate_factor"]
 
 
 def learning_rate_factor(step: int, steps: int, config: TrainingConfig) -> float:
@@ -34,22 +31,31 @@ def learning_rate_factor(step: int, steps: int, config: TrainingConfig) -> float
     return config.lr_floor + (1.0 - config.lr_floor) * 0.5 * (1.0 + math.cos(math.pi * done))
 
 
-@dataclass
 class EpochBatches:
-    """A loader that asks which epoch it is whenever it starts, so that a resumed training sees the same batches."""
+    """A loader that asks which epoch it is whenever it starts, so that a resumed training sees the same batches.
 
-    of_epoch: Callable[[int], Batches]
-    epoch: Callable[[], int]
+    The order depends on (seed, kind, epoch) only; the validation has one order.
+    """
+
+    # No dataclass: Lightning copies those, field by field, on their way to another process.
+    def __init__(self, data: Table, book: Bookkeeping, kind: Literal["epoch", "validation"]):
+        self.data, self.book, self.kind = data, book, kind
 
     def __len__(self) -> int:
-        return len(self.of_epoch(0))
+        return len(self._batches(self.data.rows))
 
     def __iter__(self) -> Iterator[Batch]:
-        yield from self.of_epoch(self.epoch())
+        config = self.book.config
+        epoch = self.book.epoch if self.kind == "epoch" else 0
+        rng = generator(self.book.seed, "train", "order", self.kind, epoch)
+        yield from self._batches(epoch_order(self.data.targets, config.balance, config.balance_power, rng))
+
+    def _batches(self, order: Any) -> Batches:
+        return Batches(self.data, order, self.book.config.batch_size, rank(), world_size())
 
 
 class TrainingModule(pl.LightningModule):
-    """Network and objective under AdamW."""
+    """Network and objective under an optimiser."""
 
     def __init__(self, network: nn.Module, objective: Objective, expand: Expansion, book: Bookkeeping, steps: int):
         super().__init__()
@@ -60,108 +66,97 @@ class TrainingModule(pl.LightningModule):
         self.config = book.config
         self.steps = steps
         self.losses: dict[str, list[Tensor]] = {"train": [], "val": []}
+        self.watch = Watch()
+        self.current: tuple[int, Tensor, Batch] | None = None
 
-    def _loss(self, batch: Batch, kind: str, index: int) -> Tensor:
-        # Views depend on (seed, epoch, batch) only, so that a resumed training sees the same ones.
-        seed = small_seed(self.book.seed, "train", "views", kind, self.book.epoch if kind == "train" else 0, index)
-        batch = self.expand(batch, torch.Generator(self.device).manual_seed(seed))
-        embedding = self.network(batch.objects, batch.present)
+    def rows(self, batch: Batch, kind: str, index: int) -> Batch:
+        """The rows that the objective sees of a batch of events.
+
+        Views depend on (seed, epoch, batch, process) only, so that a resumed training sees the same ones.
+        """
+        part = (rank(),) if rank() else ()
+        epoch = self.book.epoch if kind == "train" else 0
+        seed = small_seed(self.book.seed, "train", "views", kind, epoch, index, *part)
+        rows: Batch = self.expand(batch, torch.Generator(self.device).manual_seed(seed))
+        return rows
+
+    def loss(self, rows: Batch) -> Tensor:
+        """The objective on rows."""
+        embedding = self.network(rows.objects, rows.present)
         # Similarities at small temperatures need all bits, whatever the encoder ran in.
         with torch.autocast(self.device.type, enabled=False):
-            loss: Tensor = self.objective(embedding.float(), batch)
-        self.losses[kind].append(loss.detach())
+            loss: Tensor = self.objective(embedding.float(), rows)
         return loss
+
+    def on_fit_start(self) -> None:
+        """Look at every step where that costs nothing."""
+        self.watch = Watch(every=1 if self.device.type == "cpu" else STEPS_BETWEEN_LOOKS)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """The objective on one batch."""
-        return self._loss(batch, "train", index)
+        rows = self.rows(batch, "train", index)
+        loss = self.loss(rows)
+        self.current = (index, loss.detach(), rows)
+        self.losses["train"].append(loss.detach())
+        return loss
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """The objective on one held-out batch."""
-        self._loss(batch, "val", index)
+        rows = self.rows(batch, "val", index)
+        loss = self.loss(rows)
+        self.losses["val"].append(loss)
+        self._stop_at(self.watch.seen(index, loss, torch.zeros_like(loss), rows, self), "validation")
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clip the gradient, and stop before a step that is not finite."""
+        limit = math.inf if self.config.gradient_clip is None else self.config.gradient_clip
+        norm = nn.utils.clip_grad_norm_(self.trained(), limit)
+        assert self.current is not None
+        (index, loss, rows), self.current = self.current, None
+        self._stop_at(self.watch.seen(index, loss, norm, rows, self), "training")
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Let a teacher follow the network."""
         self.objective.after_step(self.network)
+
+    def on_validation_epoch_start(self) -> None:
+        """Look at the last training steps before the held-out ones are noted."""
+        self._stop_at(self.watch.look(), "training")
+
+    def on_validation_epoch_end(self) -> None:
+        """Look at the last held-out batches."""
+        self._stop_at(self.watch.look(), "validation")
+
+    def on_train_epoch_end(self) -> None:
+        """Hand the losses of the epoch to the bookkeeping."""
+        self.book.epoch_done(self.trainer, self.network, self.mean_loss("train"), self.mean_loss("val"))
+
+    def _stop_at(self, step: Step | None, kind: str) -> None:
+        if step is not None:
+            raise self.book.diverged(step, kind, self.steps // self.config.epochs)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Move a batch."""
         return batch.to(device)
 
     def mean_loss(self, kind: str) -> float | None:
-        """The mean over the batches since the last call; None if there were none. NonFiniteError if it diverged."""
+        """The mean over the batches (of all processes) since the last call; None if there were none."""
+        self._stop_at(self.watch.look(), "training")
         losses, self.losses[kind] = self.losses[kind], []
         if not losses:
             return None
-        mean = float(torch.stack(losses).double().mean())
-        if not math.isfinite(mean):
-            raise NonFiniteError(f"the {kind} loss is {mean}: training diverged; lower lr (now {self.config.lr:g})")
-        return mean
+        mean = torch.stack(losses).double().mean()
+        return float(total(mean)) / world_size()
+
+    def trained(self) -> list[Tensor]:
+        """The weights that the optimiser moves; those of a teacher follow by themselves."""
+        return [p for p in self.parameters() if p.requires_grad]
 
     def configure_optimizers(self) -> Any:
-        """AdamW with warm-up and cosine, stepped every batch."""
+        """The optimiser with warm-up and cosine, stepped every batch."""
         config = self.config
-        optimizer = torch.optim.AdamW(self.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        optimizer = config.optimiser.build(self.trained(), config.lr, config.weight_decay)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate_factor(step, self.steps, config)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-@dataclass(eq=False)
-class Bookkeeping(pl.Callback):
-    """History, best weights, early stop, progress, and a checkpoint after every epoch. Its state is in the checkpoint.
-
-    The number of entries in `history` is the number of finished epochs.
-    """
-
-    config: TrainingConfig
-    seed: int
-    fingerprint: str
-    checkpoint: Path
-    progress: Progress | None = None
-    history: list[dict[str, float | int | None]] = field(default_factory=list)
-    best: dict[str, Tensor] | None = None
-
-    @property
-    def epoch(self) -> int:
-        """The epoch that is running or about to run, from 0."""
-        return len(self.history)
-
-    @property
-    def finished(self) -> bool:
-        """Whether all epochs are done or the validation loss has not fallen for `early_stopping` epochs."""
-        patience = self.config.early_stopping
-        stale = patience is not None and self.epoch - 1 - self._best_epoch() >= patience
-        return self.epoch >= self.config.epochs or stale
-
-    def _best_epoch(self) -> int:
-        losses = [entry["val_loss"] for entry in self.history]
-        return min(range(len(losses)), key=lambda i: (losses[i] is None, losses[i]), default=-1)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Plain containers and tensors only."""
-        return {"fingerprint": self.fingerprint, "history": self.history, "best": self.best}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue from a checkpoint."""
-        self.history, self.best = state_dict["history"], state_dict["best"]
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Random numbers inside an epoch (dropout, views) depend on (seed, epoch) only."""
-        torch.manual_seed(small_seed(self.seed, "train", "epoch", self.epoch))
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Record, decide, save."""
-        assert isinstance(pl_module, TrainingModule)
-        train, val = pl_module.mean_loss("train"), pl_module.mean_loss("val")
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
-        self.history.append({"epoch": self.epoch, "train_loss": train, "val_loss": val, "learning_rate": rate})
-        if self.config.early_stopping is not None and self._best_epoch() == self.epoch - 1:
-            self.best = {k: v.detach().cpu().clone() for k, v in pl_module.network.state_dict().items()}
-        trainer.should_stop = trainer.should_stop or self.finished
-        with write_whole(self.checkpoint) as temporary:
-            trainer.save_checkpoint(temporary)
-        if self.progress is not None:
-            values = {"train_loss": train, "val_loss": val, "learning_rate": rate}
-            self.progress(self.epoch, self.config.epochs, {k: v for k, v in values.items() if v is not None})

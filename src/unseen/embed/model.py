@@ -147,6 +147,8 @@ def _network(
 
 def _description(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION
+    if (folder / "ensemble.json").is_file() and not path.is_file():
+        raise MissingFileError(f"{folder} holds several models: open it with unseen.load, or name one of its folders")
     if not path.is_file():
         raise MissingFileError(f"{folder} is not a model: it has no {DESCRIPTION} (was the training finished?)")
     try:

@@ -13,6 +13,7 @@ from unseen.embed.expand import Expansion
 from unseen.embed.inputs import INPUTS, InputsConfig, PlainConfig
 from unseen.embed.labels import LABELS, LabelConfig, ProcessConfig
 from unseen.embed.objectives import OBJECTIVES, ObjectiveConfig, SupConConfig
+from unseen.embed.optimisers import OPTIMISERS, AdamWConfig, OptimiserConfig
 from unseen.errors import ConfigError, did_you_mean
 from unseen.events import Schema
 from unseen.events.normalisation import Normalisation
@@ -64,8 +65,11 @@ class TrainingConfig(BaseModel):
     event_weights: bool = Field(default=True, description="Use the weights of the events in the loss.")
     epochs: int = Field(default=30, gt=0, description="Passes over the training sample.")
     batch_size: int = Field(default=512, gt=1, description="Events per step; the last batches are evened out.")
-    lr: float = Field(default=3e-3, gt=0.0, description="Highest learning rate of AdamW.")
-    weight_decay: float = Field(default=1e-2, ge=0.0, description="Decoupled weight decay of AdamW.")
+    optimiser: SerializeAsAny[OptimiserConfig] = Field(
+        default=AdamWConfig(), description="A name, or a mapping with `name` and the settings of that optimiser."
+    )
+    lr: float = Field(default=3e-3, gt=0.0, description="Highest learning rate.")
+    weight_decay: float = Field(default=1e-2, ge=0.0, description="Weight decay; decoupled in AdamW.")
     warmup: float = Field(default=0.05, ge=0.0, lt=1.0, description="Share of all steps with a linear warm-up.")
     lr_floor: float = Field(default=0.01, ge=0.0, le=1.0, description="Last learning rate of the cosine, over `lr`.")
     gradient_clip: float | None = Field(default=1.0, gt=0.0, description="Largest norm of the gradient; null: any.")
@@ -79,6 +83,12 @@ class TrainingConfig(BaseModel):
     )
     precision: Literal["32", "bf16"] = Field(default="32", description="Arithmetic of the encoder; losses use 32 bits.")
     device: Literal["auto", "cpu", "gpu"] = Field(default="auto", description="Where to train; auto prefers a GPU.")
+    devices: int = Field(default=1, gt=0, description="GPUs (or CPU processes) of every machine that train together.")
+    nodes: int = Field(default=1, gt=0, description="Machines; more than one need torchrun or srun to start them.")
+    folds: int | None = Field(
+        default=None, gt=1, description="Train this many models, each without its share of the events; null: one."
+    )
+    ensemble: int = Field(default=1, gt=0, description="Train this many models (of every fold) with different seeds.")
 
     @field_validator("encoder", mode="before")
     @classmethod
@@ -94,6 +104,11 @@ class TrainingConfig(BaseModel):
     @classmethod
     def _objective(cls, value: Any) -> Any:
         return resolve(value, OBJECTIVES, "objective")
+
+    @field_validator("optimiser", mode="before")
+    @classmethod
+    def _optimiser(cls, value: Any) -> Any:
+        return resolve(value, OPTIMISERS, "optimiser")
 
     @field_validator("views", "anomalies", mode="before")
     @classmethod
@@ -123,6 +138,15 @@ class TrainingConfig(BaseModel):
         if objective.needs_parameters and not sum(view.n_parameters for view in self.views):
             raise ValueError(f"objective '{objective.name}' predicts what views did, and these say nothing")
         return self
+
+    @property
+    def several(self) -> bool:
+        """Whether a training gives several models."""
+        return self.folds is not None or self.ensemble > 1
+
+    def alone(self) -> TrainingConfig:
+        """The settings of one model of an ensemble."""
+        return self.model_copy(update={"folds": None, "ensemble": 1})
 
     def expansion(self, schema: Schema, normalisation: Normalisation | None = None) -> Expansion:
         """What makes the rows of a batch from its events; `normalisation` is what the network applies to them."""

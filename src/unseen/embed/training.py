@@ -1,136 +1,129 @@
-"""`train`: from labelled simulation to a model folder, resumable to the same bits."""
+"""`train`: from labelled simulation to a model folder, or to one of several models, resumable to the same bits."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
-import platform
-from collections.abc import Callable, Iterator
-from importlib.metadata import version
+import re
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 
-from unseen.embed.data import Batch, loss_weights, split_by_source
-from unseen.embed.inputs import learn_scaling
-from unseen.embed.labels import encode, population, population_table
-from unseen.embed.model import DESCRIPTION, WEIGHTS, Model
-from unseen.embed.network import Network
-from unseen.embed.objectives import Problem
+from unseen.embed.ensemble import ENSEMBLE, Ensemble, Member, load_finished, plan_members
+from unseen.embed.fingerprint import fingerprint_of
+from unseen.embed.folds import check_folds, fold_of, identity_of
+from unseen.embed.labels import Labelling, encode, population_table
+from unseen.embed.launch import plan_launch
+from unseen.embed.mapped import mapped_events
+from unseen.embed.member import FILES, Work, finished, train_member
+from unseen.embed.model import Model
 from unseen.embed.progress import ProgressCallback, reporter
 from unseen.embed.settings import TrainingConfig
-from unseen.errors import NotEnoughEventsError, UnseenError
-from unseen.events import Events
-from unseen.events.atomic import write_json
-from unseen.events.normalisation import Normalisation
+from unseen.errors import NotEnoughEventsError
+from unseen.events import Events, Sample
 from unseen.seeds import small_seed
 
 __all__ = ["train"]
 
-CHECKPOINT = "last.ckpt"
-HISTORY = "history.json"
-CLASSES = "classes.json"
-PACKAGES = ("unseen", "torch", "lightning", "numpy")
+MEMBER_NAME = re.compile(r"(fold-\d+)?-?(seed-\d+)?")
 
 
 def train(
-    events: Events,
+    events: Events | Sample,
     config: TrainingConfig,
     out: str | Path,
     seed: int,
     progress: bool | ProgressCallback = False,
     say: Callable[[str], None] | None = None,
-) -> Model:
-    """Train an embedding on simulated events and write it to the folder `out`.
+) -> Model | Ensemble:
+    """Train an embedding on simulated events and write it to the folder `out`; several with `folds` or `ensemble`.
 
-    Everything is learned from these events: normalisation and weights from all but the validation share. Equal
-    events, settings, seed and thread count give equal bits, also when a killed training is started again: it continues
-    after the last whole epoch. A finished training is opened, not repeated; one of other events, settings or seed in
-    `out` is replaced. `progress`: True for a bar, or a function of (epochs done, epochs, losses). `say` gets the table
-    of the classes before the first epoch; `classes.json` has it in full.
-    Errors: NotEnoughEventsError, NegativeWeightError, WeightError, NonFiniteError (diverged), ConfigError (no GPU).
+    A Sample is memory-mapped, not read. Everything is learned from these events: normalisation and weights from all but
+    the validation share (and the fold that a member leaves out). Equal events, settings, seed and thread count give
+    equal bits, also when a killed training is started again: it continues after the last whole epoch of the member that
+    was at work. A finished training is opened, not repeated; one of other events, settings or seed in `out` is
+    replaced. `progress`: True for a bar, or a function of (epochs done, epochs, losses). `say` gets the table of the
+    classes before the first epoch; `classes.json` has it in full.
+    With several devices that this process starts itself, a script needs the guard `if __name__ == "__main__":`.
+    Errors: NotEnoughEventsError, NegativeWeightError, WeightError, NonFiniteError (diverged; the batch is in `out`),
+    ConfigError (no such device), CorruptFileError (checkpoint), DiskSpaceError.
     """
-    # Importing Lightning takes seconds; only training needs it.
-    from unseen.embed.fit import fit_network
-    from unseen.embed.loop import Bookkeeping
-
     out = Path(out)
+    launch = plan_launch(config.devices, config.nodes)
+    fingerprint = fingerprint_of(events, config, seed)
+    done = load_finished(out, fingerprint) if config.several else finished(out, fingerprint)
+    if done is not None:
+        return done
+    plan = plan_members(config.folds, config.ensemble) if config.several else ()
+    if launch.writes:
+        _clear(out, plan)
+    with mapped_events(events, out, launch.rank) as mapped, reporter(progress) as report:
+        labelling = _labelling(mapped, config)
+        if say is not None:
+            say(population_table(labelling))
+        work = Work(mapped, labelling, config.alone(), launch)
+        if not config.several:
+            return train_member(work, np.arange(len(mapped)), out, seed, fingerprint, report)
+        return _train_members(work, plan, config, out, seed, fingerprint, report)
+
+
+def _train_members(
+    work: Work,
+    plan: tuple[Member, ...],
+    config: TrainingConfig,
+    out: Path,
+    seed: int,
+    fingerprint: str,
+    report: ProgressCallback | None,
+) -> Ensemble:
+    identity = identity_of(work.events)
+    fold = np.zeros(len(work.events), dtype=np.int64)
+    if config.folds is not None:
+        fold = fold_of(work.events, config.folds, seed, identity)
+        check_folds(fold, config.folds)
+    members = {}
+    for number, member in enumerate(plan):
+        rows = np.flatnonzero(fold != member.fold) if member.fold is not None else np.arange(len(fold))
+        members[member.name] = train_member(
+            work,
+            rows,
+            out / member.name,
+            small_seed(seed, "train", "member", member.name),
+            f"{fingerprint}/{member.name}",
+            _overall(report, number, len(plan)),
+        )
+    ensemble = Ensemble(members, plan, config.folds, seed, identity, {"fingerprint": fingerprint})
+    if work.launch.writes:
+        ensemble.save(out)
+    return ensemble
+
+
+def _labelling(events: Events, config: TrainingConfig) -> Labelling:
     labelling = encode(events, config.labels)
     if config.objective.needs_classes and len(labelling.names) < 2:
         raise NotEnoughEventsError(
             f"objective '{config.objective.name}' needs two classes or more; labels '{config.labels.name}' of the "
             f"{len(events)} training events give {len(labelling.names)}: {', '.join(labelling.names) or 'none'}"
         )
-    fingerprint = _fingerprint(events, config, seed)
-    finished = _finished(out, fingerprint)
-    if finished is not None:
-        return finished
-    if say is not None:
-        say(population_table(labelling))
-    fit, held = split_by_source(events, config.validation_fraction, seed)
-    normalisation = Normalisation.fit(events[fit], log_pt=config.log_pt)
-    scaling = learn_scaling(config.inputs, events[fit], normalisation, config.encoder.needs_pairs)
-    weight = loss_weights(events, labelling.target, config.balance, config.balance_power, config.event_weights)
-    train_data, held_data = (Batch.of(events[rows], labelling.of(rows), weight[rows]) for rows in (fit, held))
-    with _own_random_numbers(small_seed(seed, "train", "initial")), reporter(progress) as report:
-        network = Network.build(config.encoder, events.schema, normalisation, config.inputs, scaling)
-        expand = config.expansion(events.schema, normalisation)
-        problem = Problem(config.encoder.dim, len(labelling.names), expand.n_parameters, events.schema, normalisation)
-        objective = config.objective.build(problem)
-        objective.attach(network)
-        book = Bookkeeping(config, seed, fingerprint, out / CHECKPOINT, report)
-        fit_network(network, objective, expand, train_data, held_data, book)
-    provenance = _provenance(fingerprint, len(fit), len(held), book.epoch)
-    parts = (network.cpu().eval(), config, events.schema, normalisation, labelling.names, seed, provenance, scaling)
-    model = Model(*parts)
-    write_json(out / HISTORY, book.history)
-    write_json(out / CLASSES, population(labelling, events.weight))
-    model.save(out)
-    (out / CHECKPOINT).unlink(missing_ok=True)
-    return model
+    return labelling
 
 
-def _fingerprint(events: Events, config: TrainingConfig, seed: int) -> str:
-    """SHA-256 of what determines the result: events, settings, seed."""
-    digest = hashlib.sha256(json.dumps([config.model_dump(mode="json"), seed, events.label_names]).encode())
-    digest.update(events.schema.model_dump_json().encode())
-    for column in (events.objects, events.present, events.label, events.weight):
-        digest.update(np.ascontiguousarray(column).tobytes())
-    for name, column in sorted(events.record.items()):
-        digest.update(name.encode() + np.ascontiguousarray(column).tobytes())
-    return digest.hexdigest()
+def _overall(report: ProgressCallback | None, number: int, members: int) -> ProgressCallback | None:
+    """Progress of one member as that of all of them."""
+    if report is None:
+        return None
+
+    def overall(done: int, total: int, values: Mapping[str, float]) -> None:
+        report(number * total + done, members * total, values)
+
+    return overall
 
 
-def _finished(out: Path, fingerprint: str) -> Model | None:
-    """The model in `out` if it is the one that this training would give; a different or damaged one is removed."""
-    try:
-        model = Model.load(out)
-    except UnseenError:
-        model = None
-    if model is not None and model.provenance.get("fingerprint") == fingerprint:
-        return model
-    for name in (DESCRIPTION, WEIGHTS, HISTORY, CLASSES):
+def _clear(out: Path, plan: tuple[Member, ...]) -> None:
+    """Remove what another training left in `out`, but nothing that this one can continue from."""
+    keep = {member.name for member in plan}
+    for name in (*FILES, ENSEMBLE):
         (out / name).unlink(missing_ok=True)
-    return None
-
-
-def _provenance(fingerprint: str, n_train: int, n_validation: int, epochs: int) -> dict[str, Any]:
-    versions = {name: version(name) for name in PACKAGES}
-    return {
-        "fingerprint": fingerprint,
-        "n_train": n_train,
-        "n_validation": n_validation,
-        "epochs": epochs,
-        "versions": {"python": platform.python_version(), **versions},
-    }
-
-
-@contextlib.contextmanager
-def _own_random_numbers(seed: int) -> Iterator[None]:
-    """Seed torch inside the block and give the caller's random state back after it."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        yield
+    for folder in out.glob("*-*"):
+        if folder.is_dir() and MEMBER_NAME.fullmatch(folder.name) and folder.name not in keep:
+            shutil.rmtree(folder)

@@ -1,0 +1,20 @@
+"""A training for other processes to run: OUT DEVICES."""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+
+from tests.embed.toy import toy_events, toy_settings
+from unseen.embed import train
+
+
+def main(out: str, devices: int) -> None:
+    torch.set_num_threads(1)
+    settings = toy_settings(devices=devices, batch_size=64, validation_fraction=0.2, balance="sampler")
+    train(toy_events(640, seed=0), settings, out, seed=1, progress=lambda *report: print(*report, flush=True))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
