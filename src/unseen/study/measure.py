@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from unseen.embed import linear_probe, train
-from unseen.errors import ConvergenceError, DiskSpaceError, NotEnoughEventsError, UnseenError
+from unseen.embed import Model, linear_probe, train
+from unseen.errors import ConfigError, ConvergenceError, DiskSpaceError, NotEnoughEventsError, UnseenError
 from unseen.events import Events
 from unseen.power.rival import Samples
 from unseen.search.validate import Floats
@@ -157,6 +157,8 @@ def trained(entry: Entry, pools: StudyPools, folder: Path) -> Trained:
         return Trained(lambda events: function(events, train_events))
     start = time.perf_counter()
     model = train(pools.train, entry.training, folder, entry.seed)
+    if not isinstance(model, Model):
+        raise ConfigError("a row of a study is one model: leave out folds and ensemble, and use an axis seed instead")
     seconds = time.perf_counter() - start
     parameters = sum(parameter.numel() for parameter in model.network.encoder.parameters())
     return Trained(lambda events: model.embed(events).astype(np.float64), parameters, seconds)
