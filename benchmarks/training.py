@@ -133,6 +133,7 @@ def as_batch(parts: Sequence[Tensor], n_parameters: int) -> Batch:
         torch.arange(n).repeat_interleave(b),
         torch.zeros(n * b, dtype=torch.bool),
         torch.zeros(n * b, n_parameters),
+        torch.full((n * b,), -1),
     )
 
 

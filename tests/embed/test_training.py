@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.embed.toy import toy_events, toy_settings
+from tests.embed.toy import objective_settings, toy_events, toy_settings
 from unseen.embed import OBJECTIVES, TrainingConfig, linear_probe, train
 from unseen.embed.data import split_by_source
 from unseen.embed.loop import learning_rate_factor
@@ -67,9 +67,7 @@ def test_equal_seeds_give_equal_bytes_whatever_the_global_state(toy: Events, tmp
 
 @pytest.mark.parametrize("name", sorted(OBJECTIVES))
 def test_every_objective_continues_with_its_views_and_its_teacher(name: str, toy: Events, tmp_path: Path) -> None:
-    needs = OBJECTIVES[name].model_validate({"name": name})
-    anomalies = ["rotate"] if needs.needs_anomalies else []
-    settings = toy_settings(objective=name, epochs=2, views=["rotate"], anomalies=anomalies)
+    settings = objective_settings(name, epochs=2, views=["rotate"])
     train(toy, settings, tmp_path / "whole", seed=5)
     with pytest.raises(StopHereError):
         train(toy, settings, tmp_path / "cut", seed=5, progress=stop_after(1))
@@ -96,7 +94,7 @@ def test_an_interrupted_training_continues_to_the_same_bits(
 
 SCRIPT = """
 import sys, torch
-from tests.embed.toy import toy_events, toy_settings
+from tests.embed.toy import objective_settings, toy_events, toy_settings
 from unseen.embed import train
 torch.set_num_threads(1)
 def report(done, total, values):

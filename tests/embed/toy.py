@@ -21,6 +21,9 @@ SCHEMA = Schema(
 )
 
 
+FAMILIES = [[[], ["overlay"]], [[], [{"name": "rescale-pt", "factor": [2, 3]}]]]
+
+
 def toy_events(n: int, seed: int, copies: int = 1) -> Events:
     """n events, every generated event `copies` times (same source, other noise)."""
     rng = np.random.default_rng(seed)
@@ -43,13 +46,15 @@ def objective_settings(content: str | dict[str, Any], **changes: Any) -> Trainin
     objective = resolve(content, OBJECTIVES, "objective")
     seen = objective.least_views > 1 or objective.needs_parameters
     needed = {"views": ["rotate"] if seen else [], "anomalies": ["rotate"] if objective.needs_anomalies else []}
+    needed |= {"families": FAMILIES if objective.needs_families else []}
     return toy_settings(objective=content, **{**needed, **changes})
 
 
 def toy_problem(events: Events, config: TrainingConfig) -> Problem:
     """What the objective of a training on these events is built for."""
-    n_parameters = config.expansion(events.schema).n_parameters
-    return Problem(config.encoder.dim, 3, n_parameters, events.schema, Normalisation.fit(events))
+    expand = config.expansion(events.schema)
+    normalisation = Normalisation.fit(events)
+    return Problem(config.encoder.dim, 3, expand.n_parameters, events.schema, normalisation, expand.n_families)
 
 
 def toy_batch(events: Events, config: TrainingConfig, weight: np.ndarray | None = None, seed: int = 0) -> Batch:

@@ -32,6 +32,7 @@ class Batch:
     * view (b,): which view of its event a row is, from 0
     * anomalous (b,): whether the row was made unlike any training event (negatives of `anomclr`)
     * parameters (b, k): what the views did, k = 0 without views
+    * family (b,): which family of anomalies a row was made into, -1 for known events
     """
 
     objects: Tensor
@@ -43,6 +44,7 @@ class Batch:
     view: Tensor
     anomalous: Tensor
     parameters: Tensor
+    family: Tensor
 
     @classmethod
     def of(cls, events: Events, labelling: Labelling, weight: NDArray[np.float64]) -> Batch:
@@ -58,6 +60,7 @@ class Batch:
             torch.zeros(n, dtype=torch.long),
             torch.zeros(n, dtype=torch.bool),
             torch.zeros(n, 0),
+            torch.full((n,), -1),
         )
 
     def seen(self, viewed: Viewed, view: int, anomalous: bool = False) -> Batch:
@@ -133,6 +136,7 @@ class Table:
             torch.zeros(n, dtype=torch.long),
             torch.zeros(n, dtype=torch.bool),
             torch.zeros(n, 0),
+            torch.full((n,), -1),
         )
 
     def __getstate__(self) -> dict[str, Any]:

@@ -77,7 +77,9 @@ def train_member(
         network = Network.build(config.encoder, events.schema, normalisation, config.inputs, scaling)
         expand = config.expansion(events.schema, normalisation)
         n_classes = len(work.labelling.names)
-        problem = Problem(config.encoder.dim, n_classes, expand.n_parameters, events.schema, normalisation)
+        problem = Problem(
+            config.encoder.dim, n_classes, expand.n_parameters, events.schema, normalisation, expand.n_families
+        )
         objective = config.objective.build(problem)
         objective.attach(network)
         book = Bookkeeping(config, seed, fingerprint, out / CHECKPOINT, progress)

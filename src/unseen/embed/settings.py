@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 from unseen.embed.data import Balance
 from unseen.embed.encoders import ENCODERS, EncoderConfig, MlpConfig
 from unseen.embed.expand import Expansion
+from unseen.embed.families import Families, combinations
 from unseen.embed.inputs import INPUTS, InputsConfig, PlainConfig
 from unseen.embed.labels import LABELS, LabelConfig, ProcessConfig
 from unseen.embed.objectives import OBJECTIVES, ObjectiveConfig, SupConConfig
@@ -52,6 +53,11 @@ class TrainingConfig(BaseModel):
     )
     inputs: SerializeAsAny[InputsConfig] = Field(
         default=PlainConfig(), description="What the encoder is fed: a name, or a mapping with `name` and its settings."
+    )
+    families: tuple[tuple[tuple[SerializeAsAny[ViewConfig], ...], ...], ...] = Field(
+        default=(),
+        description="Families of anomalies, for `exposure`: axes of alternatives, each a list of transformations "
+        "(empty for none); every combination is a family.",
     )
     log_pt: bool = Field(default=True, description="Feed log(1 + pt/GeV) instead of pt.")
     balance: Balance = Field(
@@ -115,6 +121,13 @@ class TrainingConfig(BaseModel):
     def _views(cls, value: Any) -> Any:
         return tuple(resolve(item, VIEWS, "view") for item in value) if isinstance(value, (list, tuple)) else value
 
+    @field_validator("families", mode="before")
+    @classmethod
+    def _families(cls, value: Any) -> Any:
+        if isinstance(value, str | Mapping):
+            return resolve(value, VIEWS, "view")
+        return tuple(cls._families(item) for item in value) if isinstance(value, list | tuple) else value
+
     @field_validator("labels", mode="before")
     @classmethod
     def _labels(cls, value: Any) -> Any:
@@ -135,6 +148,10 @@ class TrainingConfig(BaseModel):
             raise ValueError("several views of an event need transformations: name some under views, e.g. [rotate]")
         if objective.needs_anomalies and not self.anomalies:
             raise ValueError(f"objective '{objective.name}' needs transformations under anomalies")
+        if objective.needs_families and not combinations(self.families):
+            raise ValueError(f"objective '{objective.name}' needs families of anomalies, e.g. [[[], [overlay]]]")
+        if objective.needs_families and objective.needs_anomalies:
+            raise ValueError("a sum holds 'exposure' or 'anomclr', not both: they need different copies of an event")
         if objective.needs_parameters and not sum(view.n_parameters for view in self.views):
             raise ValueError(f"objective '{objective.name}' predicts what views did, and these say nothing")
         return self
@@ -155,6 +172,7 @@ class TrainingConfig(BaseModel):
             self.n_views or self.objective.least_views,
             [view.build(schema, normalisation) for view in self.anomalies] if self.objective.needs_anomalies else [],
             sum(view.n_parameters for view in self.views),
+            Families.build(self.families, schema, normalisation) if self.objective.needs_families else None,
         )
 
     @classmethod

@@ -3,10 +3,13 @@
 from unseen.views.add_objects import AddObjectsConfig
 from unseen.views.base import View, ViewConfig, Viewed, apply_views
 from unseen.views.crop import CropConfig
+from unseen.views.decay_taus import DecayTausConfig
 from unseen.views.drop import DropConfig
 from unseen.views.flip import FlipConfig
+from unseen.views.kick_met import KickMetConfig
 from unseen.views.mask_features import MaskFeaturesConfig
 from unseen.views.one_of import OneOfConfig
+from unseen.views.overlay import OverlayConfig
 from unseen.views.rescale_pt import RescalePtConfig
 from unseen.views.rotate import Rotate, RotateConfig
 from unseen.views.scale_energy import ScaleEnergyConfig
@@ -20,10 +23,13 @@ __all__ = [
     "AddObjectsConfig",
     "AngleResolution",
     "CropConfig",
+    "DecayTausConfig",
     "DropConfig",
     "FlipConfig",
+    "KickMetConfig",
     "MaskFeaturesConfig",
     "OneOfConfig",
+    "OverlayConfig",
     "RescalePtConfig",
     "Resolution",
     "Rotate",
@@ -52,5 +58,8 @@ VIEWS: dict[str, type[ViewConfig]] = {
     "add-objects": AddObjectsConfig,
     "rescale-pt": RescalePtConfig,
     "shift-met": ShiftMetConfig,
+    "overlay": OverlayConfig,
+    "decay-taus": DecayTausConfig,
+    "kick-met": KickMetConfig,
     "one-of": OneOfConfig,
 }

@@ -39,6 +39,7 @@ class ViewConfig(NamedConfig):
     """Settings of one view, in physical units, and how to build it."""
 
     sorts: ClassVar[bool] = True  # whether collections are in descending pt afterwards
+    mixes: ClassVar[bool] = False  # whether an event depends on the others of its batch
 
     @property
     def n_parameters(self) -> int:

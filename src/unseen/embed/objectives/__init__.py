@@ -6,6 +6,7 @@ from unseen.embed.objectives.base import Objective, ObjectiveConfig, Problem
 from unseen.embed.objectives.classifier import ClassifierConfig
 from unseen.embed.objectives.dino import DinoConfig
 from unseen.embed.objectives.equivariant import EquivariantConfig
+from unseen.embed.objectives.exposure import ExposureConfig
 from unseen.embed.objectives.ntxent import NTXentConfig
 from unseen.embed.objectives.soft_supcon import SoftSupConConfig, soft_supcon_loss
 from unseen.embed.objectives.sum import SumConfig
@@ -35,5 +36,6 @@ OBJECTIVES: dict[str, type[ObjectiveConfig]] = {
     "equivariant": EquivariantConfig,
     "classifier": ClassifierConfig,
     "vae": VAEConfig,
+    "exposure": ExposureConfig,
     "sum": SumConfig,
 }

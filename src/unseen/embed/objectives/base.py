@@ -20,7 +20,7 @@ class Problem:
     """What an objective is built for.
 
     Numbers of the embedding, of classes, of columns of `Batch.parameters`; the layout of the events and the
-    normalisation that the network applies to them.
+    normalisation that the network applies to them; families of anomalies.
     """
 
     dim: int
@@ -28,6 +28,7 @@ class Problem:
     n_parameters: int
     schema: Schema
     normalisation: Normalisation
+    n_families: int = 0
 
 
 class Objective(nn.Module):
@@ -68,6 +69,11 @@ class ObjectiveConfig(NamedConfig):
     @property
     def needs_parameters(self) -> bool:
         """Whether the views must say what they did."""
+        return False
+
+    @property
+    def needs_families(self) -> bool:
+        """Whether a batch holds a copy of every event made into one of the families of anomalies."""
         return False
 
     @abstractmethod

@@ -68,6 +68,11 @@ class SumConfig(ObjectiveConfig):
         return any(part.objective.needs_anomalies for part in self.parts)
 
     @property
+    def needs_families(self) -> bool:
+        """Whether a part does; the others do not see them."""
+        return any(part.objective.needs_families for part in self.parts)
+
+    @property
     def needs_parameters(self) -> bool:
         """Whether a part does."""
         return any(part.objective.needs_parameters for part in self.parts)
@@ -86,7 +91,8 @@ class Sum(Objective):
         counts = [names[:i].count(name) for i, name in enumerate(names)]
         self.names = [f"{name}-{n + 1}" if n else name for name, n in zip(names, counts, strict=True)]
         self.weights = [part.weight for part in parts]
-        self.sees_anomalies = [part.objective.needs_anomalies for part in parts]
+        kinds = [part.objective for part in parts]
+        self.sees_anomalies = [kind.needs_anomalies or kind.needs_families for kind in kinds]
         self.parts = nn.ModuleList(part.objective.build(problem) for part in parts)
 
     def losses(self, embedding: Tensor, batch: Batch) -> dict[str, Tensor]:
