@@ -49,8 +49,6 @@ BEYOND = 5  # null toys expected beyond Z = 2 of the costly tests: less than a p
 TIMED = 32  # toys that the cost of one is measured with
 # Tests that cost too much for all toys: null toys, pseudo-data at each injection.
 FEWER = {"c2st": (1000, 50), "nplm_nn": (250, 20)}
-# The neural network trains for a second per toy.
-ONLY = {"nplm_nn": ("4-d mixture",)}
 
 
 @dataclass(frozen=True)
@@ -155,7 +153,6 @@ def compare(problem: Problem, names: Sequence[str], folder: Path, n_null: int, n
     """Throw all toys of a problem; print and return N_2 and N_3 of every test, and its time per toy."""
     rows: list[Row] = []
     threads = Threads(torch.get_num_threads())
-    names = [name for name in names if problem.name in ONLY.get(name, (problem.name,))]
     for signal, injections in problem.injections.items():
         best: dict[str, float] = {}
         curves: list[Curve] = []
