@@ -55,3 +55,9 @@ def test_names_are_suggested() -> None:
         ADC2021.feature("etaa")
     with pytest.raises(MissingFileError, match="did you mean 'adc2021'"):
         Schema.load("adc2012")
+
+
+def test_schemas_are_equal_whatever_was_asked_of_them() -> None:
+    copy = Schema.model_validate(ADC2021.model_dump())
+    assert copy.slot_types.tolist() == ADC2021.slot_types.tolist()
+    assert copy == ADC2021

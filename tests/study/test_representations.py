@@ -5,7 +5,7 @@ import pytest
 
 from unseen.events import Events
 from unseen.study import ANOMALIES, REPRESENTATIONS, StudyPools
-from unseen.study.representations import leading_pt, raw_and_presence
+from unseen.study.representations import everything, leading_pt
 
 
 def test_leading_pt_of_events_done_by_hand(two_events: Events) -> None:
@@ -29,7 +29,7 @@ def test_raw_is_what_an_encoder_gets(pools: StudyPools) -> None:
     jets = pools.train.present[:, 9:]
     np.testing.assert_allclose(x[:, 9:][jets].mean(axis=0), 0.0, atol=1e-4)
     np.testing.assert_allclose(x[:, 9:][jets].std(axis=0), 1.0, atol=1e-4)
-    assert raw_and_presence(pools.train, pools.train).shape == (len(x), 76)
+    assert everything(pools.train, pools.train).shape == (len(x), 76 + 66)  # slots x 4, and the features of the event
 
 
 @pytest.mark.parametrize("name", ANOMALIES)

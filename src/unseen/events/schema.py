@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +92,8 @@ class Schema(_Frozen):
         """Number of features per object."""
         return len(self.features)
 
-    @cached_property
+    # Not cached: what pydantic finds in a model's __dict__ takes part in ==, and arrays have no truth value.
+    @property
     def slot_types(self) -> NDArray[np.int64]:
         """Type code of every slot, (slots,)."""
         return np.repeat([c.type for c in self.collections], [c.slots for c in self.collections]).astype(np.int64)

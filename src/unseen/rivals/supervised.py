@@ -2,12 +2,13 @@
 
 A classifier with equal class weights has the log odds log(p_signal / p_background). Two small networks are smooth and
 get close to the closed form of smooth problems, trees find edges; a logistic regression of held-out events on both log
-odds weighs and calibrates them.
+odds weighs and calibrates them. Where held-out background ends, a classifier claims what it cannot know, and single odd
+events spoil the test: there the ratio is the measured one of all that lies beyond.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -31,24 +32,32 @@ EPOCHS = 60  # but no more passes over the events: it would learn them by heart
 BATCH, LEARNING_RATE = 1024, 3e-3
 TREES = 300
 ROWS = 65_536  # events whose ratio is computed at once
+BEYOND = 5  # held-out background events where the tail begins
 
 
 @dataclass(frozen=True)
 class LearnedLogRatio:
-    """log p_signal / p_background (n,) of events (n, d) in raw units: `offset` + `weights` times the log odds."""
+    """log p_signal / p_background (n,) of events (n, d) in raw units: `offset` + `weights` times the log odds.
+
+    Beyond `tail` it is `top`, and nowhere more than that.
+    """
 
     scale: Scale
     networks: tuple[nn.Module, ...] = field(repr=False)
     trees: HistGradientBoostingClassifier = field(repr=False)
     weights: Floats
     offset: float
+    tail: float = np.inf
+    top: float = np.inf
 
     def __call__(self, x: Floats) -> Floats:
         """Return log r (n,)."""
         parts = np.split(x, range(ROWS, len(x), ROWS))
-        return np.concatenate([self._stacked(self.scale(part)) for part in parts])
+        log_r = np.concatenate([self.stacked(self.scale(part)) for part in parts])
+        return np.where(log_r > self.tail, self.top, np.minimum(log_r, self.top))
 
-    def _stacked(self, z: Floats) -> Floats:
+    def stacked(self, z: Floats) -> Floats:
+        """Return what the classifiers say of scaled events (n, d)."""
         log_r: Floats = log_odds(self.networks, self.trees, z) @ self.weights + self.offset
         return log_r
 
@@ -78,7 +87,19 @@ def learn_log_ratio(
     held, held_label, held_weight = _labelled(b[:cut_b], s[:cut_s])
     odds = log_odds(networks, trees, held)
     stack = LogisticRegression(C=1e3).fit(odds, held_label, sample_weight=held_weight)
-    return LearnedLogRatio(scale, networks, trees, stack.coef_[0].astype(np.float64), float(stack.intercept_[0]))
+    weights, offset = stack.coef_[0].astype(np.float64), float(stack.intercept_[0])
+    found = LearnedLogRatio(scale, networks, trees, weights, offset)
+    tail, top = _tail(found.stacked(b[:cut_b]), found.stacked(s[:cut_s]))
+    return replace(found, tail=tail, top=top)
+
+
+def _tail(background: Floats, signal: Floats) -> tuple[float, float]:
+    """Return the log ratio that `BEYOND` held-out background events exceed, and the measured log ratio beyond it."""
+    if len(background) <= BEYOND:
+        return np.inf, np.inf
+    tail = float(np.sort(background)[-BEYOND - 1])
+    beyond = float(np.mean(signal > tail))
+    return tail, float(np.log(beyond * len(background) / BEYOND)) if beyond else tail
 
 
 def _joint_scale(b: Floats, s: Floats) -> Scale:

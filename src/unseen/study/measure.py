@@ -24,7 +24,7 @@ from unseen.study.ceiling import CeilingEvents, ceiling_numbers
 from unseen.study.grid import Entry
 from unseen.study.numbers import Values, power_numbers
 from unseen.study.pools import StudyPools, without_process
-from unseen.study.representations import REPRESENTATIONS, raw_and_presence
+from unseen.study.representations import REPRESENTATIONS, everything
 from unseen.study.rows import Row, flat, write_row
 from unseen.study.settings import StudyConfig
 
@@ -183,12 +183,12 @@ def _probed(z: Floats, events: Events, config: StudyConfig) -> tuple[Values, lis
 
 def _ceiling(work: Work) -> tuple[Values, list[str]]:
     config, pools = work.config, work.pools
-    background = raw_and_presence(pools.natural, pools.train)
-    test = raw_and_presence(Events.concatenate([pools.reference, pools.toys]), pools.train)
+    background = everything(pools.natural, pools.train)
+    test = everything(Events.concatenate([pools.reference, pools.toys]), pools.train)
     values: Values = {}
     notes: list[str] = []
     for name, signal in pools.signals.items():
-        apart, injected = (raw_and_presence(x, pools.train) for x in (pools.signals_apart[name], signal))
+        apart, injected = (everything(x, pools.train) for x in (pools.signals_apart[name], signal))
         found, unknown = ceiling_numbers(
             name, CeilingEvents(background, apart, test, injected), config.power.n_data, config.seed
         )

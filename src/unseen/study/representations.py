@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from unseen.embed.inputs import PhysicsConfig, learn_scaling, scaled_inputs
+from unseen.errors import SchemaError
 from unseen.events import Events
 from unseen.events.normalisation import Normalisation
 
-__all__ = ["REPRESENTATIONS", "Representation", "leading_pt", "raw", "raw_and_presence"]
+__all__ = ["REPRESENTATIONS", "Representation", "everything", "leading_pt", "raw"]
 
 Floats = NDArray[np.float64]
 Representation = Callable[[Events, Events], Floats]
 LEPTONS = ("electrons", "muons")
 N_LEPTONS, N_JETS = 2, 3
+ROWS = 16_384  # events whose features are computed at once
 
 
 def raw(events: Events, train: Events) -> Floats:
@@ -24,9 +29,28 @@ def raw(events: Events, train: Events) -> Floats:
     return x.reshape(len(events), -1).astype(np.float64)
 
 
-def raw_and_presence(events: Events, train: Events) -> Floats:
-    """The same, and which objects are there (n, slots x (features + 1))."""
-    return np.hstack([raw(events, train), events.present.astype(np.float64)])
+def everything(events: Events, train: Events) -> Floats:
+    """All that a classifier may want to know (n, columns): raw inputs, which objects are there, and physics features.
+
+    Masses, angles between objects, sums and transverse masses are functions of the raw inputs, but trees and small
+    networks do not find them by themselves. A layout without what they need gives raw inputs and presence.
+    """
+    parts = [raw(events, train), events.present.astype(np.float64)]
+    with contextlib.suppress(SchemaError):
+        parts.append(_physics(events, train))
+    return np.hstack(parts)
+
+
+def _physics(events: Events, train: Events) -> Floats:
+    config = PhysicsConfig()
+    scaling = learn_scaling(config, train, Normalisation.fit(train, log_pt=True))
+    inputs = scaled_inputs(config, events.schema, True, scaling)
+    fed = [
+        inputs(torch.tensor(events.objects[i : i + ROWS]), torch.tensor(events.present[i : i + ROWS])).event
+        for i in range(0, len(events), ROWS)
+    ]
+    found: Floats = torch.cat(fed).double().numpy()
+    return found
 
 
 def leading_pt(events: Events, train: Events) -> Floats:
