@@ -56,9 +56,9 @@ def points(axis: Axes, *, hollow: bool) -> list[tuple[float, float]]:
     return found
 
 
-def labels(axis: Axes) -> Sequence[str]:
-    legend = axis.get_legend()
-    return [] if legend is None else [text.get_text() for text in legend.get_texts()]
+def labels(figure: Figure) -> Sequence[str]:
+    assert all(axis.get_legend() is None for axis in figure.axes)
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
 
 
 def test_one_signal_is_one_row_with_axes_in_words() -> None:
@@ -67,7 +67,7 @@ def test_one_signal_is_one_row_with_axes_in_words() -> None:
     assert left.get_xlabel() == right.get_xlabel() == "signal events (bump)"
     assert left.get_ylabel() == "median Z"
     assert right.get_ylabel() == r"share with Z $\geq$ 2"
-    assert labels(left) == ["kernel"]
+    assert labels(figure) == ["kernel"]
     (top,) = left.child_axes
     assert top.get_xlabel() == "signal / expected background (%)"
     np.testing.assert_allclose(top.get_xlim(), np.array(left.get_xlim()) / 5.0)  # per cent of 500
@@ -89,8 +89,7 @@ def test_two_signals_and_several_tests_with_published_points() -> None:
     figure = drawn(result(*curves, n_data=None), {"ring": [(30.0, 1.5), (60.0, 3.1)]})
     assert len(figure.axes) == 4
     assert not figure.axes[0].child_axes
-    for axis in (figure.axes[0], figure.axes[2]):
-        assert set(labels(axis)) - {"published"} == {"kernel", "mmd", "c2st"}
+    assert labels(figure) == ["kernel", "mmd", "c2st", "published"]
     stars = [[line for line in axis.lines if line.get_marker() == "*"] for axis in figure.axes]
     assert [len(found) for found in stars] == [0, 0, 1, 0]
     assert list(zip(*stars[2][0].get_data(), strict=True)) == [(30.0, 1.5), (60.0, 3.1)]
@@ -98,7 +97,26 @@ def test_two_signals_and_several_tests_with_published_points() -> None:
 
 def test_published_points_are_named_once_in_the_legend() -> None:
     figure = drawn(result(curve("kernel", "ring", 0.02)), {"ring": [(30.0, 1.5), (60.0, 3.1)]})
-    assert labels(figure.axes[0]).count("published") == 1
+    assert labels(figure).count("published") == 1
+
+
+def test_the_legend_hides_no_curve_and_tests_look_different_but_the_same_everywhere() -> None:
+    names = [f"test {i}" for i in range(9)]
+    curves = [curve(name, signal, 0.01) for signal in ("bump", "ring") for name in names[signal == "ring" :]]
+    figure = drawn(result(*curves))
+    (legend,) = figure.legends
+    assert labels(figure) == names
+    box = legend.get_window_extent()
+    assert box.y0 >= 0
+    assert all(axis.get_tightbbox().y0 >= box.y1 for axis in figure.axes)
+
+    def looks(axis: Axes) -> dict[str, tuple[object, ...]]:
+        errors = {c.get_label(): c.lines[0] for c in axis.containers}
+        return {str(k): (line.get_color(), line.get_marker(), line.get_linestyle()) for k, line in errors.items()}
+
+    first, second = looks(figure.axes[1]), looks(figure.axes[3])
+    assert len({look[::2] for look in first.values()}) == len(names)
+    assert second == {name: first[name] for name in names[1:]}
 
 
 def test_power_is_drawn_where_its_level_is_resolved() -> None:
