@@ -99,6 +99,27 @@ def test_mistakes_end_with_one_line_and_code_2(
     assert not (tmp_path / "p.json").exists()
 
 
+def test_an_ensemble_is_refused_with_the_name_of_a_member(
+    data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    events = unseen.Events.concatenate([unseen.read(data_folder / f"{name}.h5") for name in ("w", "qcd")])
+    train(events, TrainingConfig.parse({"epochs": 1, "device": "cpu", "ensemble": 2}), Path("both"), seed=1)
+    w, qcd, signal = (data_folder / f"{name}.h5" for name in ("w_more", "qcd_more", "ato4l"))
+    power = ("--background", w, "--signal", signal, "--n-reference", 50, "--n-data", 5, "--n-signal", "0,1")
+    for command in (
+        ("probe", "both", w, qcd, "-o", "out.json"),
+        ("power", "--model", "both", *power, "-o", "out.json"),
+        ("export", "both", "-o", "out.json"),
+    ):
+        assert call(monkeypatch, *map(str, command)) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("MissingFileError: both holds several models (seed-0, seed-1)")
+        assert f"e.g. {Path('both/seed-0')};" in error
+        assert not Path("out.json").exists()
+    assert call(monkeypatch, "probe", "both/seed-0", w, qcd, "--quiet", "-o", "out.json") == 0
+
+
 def test_a_map_without_umap_is_refused_before_anything_is_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -148,7 +148,11 @@ def _network(
 def _description(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION
     if (folder / "ensemble.json").is_file() and not path.is_file():
-        raise MissingFileError(f"{folder} holds several models: open it with unseen.load, or name one of its folders")
+        members = sorted(member.parent.name for member in folder.glob(f"*/{DESCRIPTION}"))
+        raise MissingFileError(
+            f"{folder} holds several models ({', '.join(members) or 'none finished'}) and one is needed here: name its "
+            f"folder, e.g. {folder / (members or ['seed-0'])[0]}; unseen.load opens all of them"
+        )
     if not path.is_file():
         raise MissingFileError(f"{folder} is not a model: it has no {DESCRIPTION} (was the training finished?)")
     try:
