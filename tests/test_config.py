@@ -4,18 +4,66 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from unseen.config import load_config, parse_config, to_yaml
+from unseen.embed.objectives import SupConConfig
 from unseen.errors import ConfigError, MissingFileError
+from unseen.events import ADC2021
+from unseen.sources import check_config
+from unseen.study.grid import entries
+from unseen.study.settings import load_study
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 MINIMAL: dict[str, Any] = {"simulate": {}}
 
 
-@pytest.mark.parametrize("path", sorted(p for p in EXAMPLES.glob("*.yaml") if p.stem != "study"), ids=lambda p: p.name)
-def test_every_example_is_valid(path: Path) -> None:
+def examples(*sections: str) -> list[Path]:
+    """The YAML files in examples/ that have one of these sections."""
+    return [p for p in sorted(EXAMPLES.glob("*.yaml")) if set(sections) & yaml.safe_load(p.read_text()).keys()]
+
+
+STUDIES = examples("grid", "models")
+RUNS = [path for path in sorted(EXAMPLES.glob("*.yaml")) if path not in STUDIES]
+
+
+def with_small_files(content: Any, data_folder: Path) -> Any:
+    """The configuration with files that exist in place of those in data/."""
+    if "files" in content:
+        for processes in content["files"].values():
+            processes.update({name: [str(data_folder / "w.h5")] for name in processes})
+    return content
+
+
+@pytest.mark.parametrize("path", RUNS, ids=lambda p: p.name)
+def test_every_example_of_a_run_is_valid(path: Path, data_folder: Path) -> None:
     load_config(path)
+    check_config(parse_config(with_small_files(yaml.safe_load(path.read_text()), data_folder)))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.name)
+def test_every_example_of_a_study_is_valid(path: Path) -> None:
+    assert entries(load_study(path))
+
+
+def numbers_of(module: torch.nn.Module) -> int:
+    return sum(weight.numel() for weight in module.parameters())
+
+
+def test_the_published_recipe_has_the_published_sizes() -> None:
+    transformer, mlp, ssl = (load_config(EXAMPLES / f"metzger2025{name}.yaml") for name in ("", "_mlp", "_ssl"))
+    assert numbers_of(transformer.train.encoder.build(ADC2021)) == pytest.approx(200_000, rel=0.01)  # "about 200k"
+    encoder = mlp.train.encoder.build(ADC2021)
+    assert next(encoder.parameters()).shape == (96, 57)
+    # 20.6k with the head and the batch normalisations that we have not: two numbers for each of 260 features.
+    assert isinstance(mlp.train.objective, SupConConfig)
+    total = numbers_of(encoder) + numbers_of(mlp.train.objective.head(4)) + 2 * (96 + 64 + 48 + 4 + 48)
+    assert total == pytest.approx(20_600, abs=50)
+    assert ssl.train.encoder == mlp.train.encoder
+    for config in (transformer, mlp, ssl):
+        assert config.pools.reference == 10 * config.pools.expected
+        assert config.search == transformer.search
 
 
 def test_the_resolved_configuration_reads_back_equal() -> None:

@@ -208,10 +208,26 @@ def test_a_sample_folder_is_hashed_by_its_description_and_must_have_one(data_fol
         check_config(from_files(data_folder, data={"file": str(sample)}))
 
 
-def test_a_process_without_training_files_is_named_before_work_starts(data_folder: Path) -> None:
+def test_processes_without_training_files_share_those_of_the_test(data_folder: Path) -> None:
     test = {"w": [str(data_folder / "w_more.h5")], "qcd": [str(data_folder / "qcd_more.h5")]}
-    with pytest.raises(UnknownProcessError, match=r"files\.train has no process 'qcd'"):
-        check_config(from_files(data_folder, files={"test": test, "train": {"w": [str(data_folder / "w.h5")]}}))
+    config = from_files(data_folder, files={"test": test, "train": {"w": [str(data_folder / "w.h5")]}})
+    check_config(config)
+    training, pools = load_pools(config, Path("unused"))
+    assert counts(training) == plan(config).train
+    w, qcd = (read(data_folder / f"{name}.h5").record["source"] for name in ("w", "qcd_more"))
+    assert np.isin(training.of("w").record["source"], w).all()
+    assert np.isin(training.of("qcd").record["source"], qcd).all()
+    assert load_pools(config, Path("unused"))[0] == training
+    assert set(pools) == {"settings", "reference", "toys", "data"}
+
+
+def test_a_process_that_has_no_files_is_named_before_work_starts(data_folder: Path) -> None:
+    test = {"w": [str(data_folder / "w_more.h5")], "qcd": [str(data_folder / "qcd_more.h5")]}
+    pools = {"mixture": {"w": 0.7, "qcd": 0.3}, "train_mixture": {"w": 0.5, "qdc": 0.5}, **POOLS}
+    with pytest.raises(
+        UnknownProcessError, match=r"no process 'qdc' in files\.train or files\.test; did you mean 'qcd'"
+    ):
+        check_config(from_files(data_folder, files={"test": test}, pools=pools))
 
 
 def test_a_pool_that_cannot_hold_the_largest_toy_is_refused(data_folder: Path) -> None:

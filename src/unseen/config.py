@@ -14,6 +14,7 @@ from unseen.embed.settings import TrainingConfig
 from unseen.errors import ConfigError, MissingFileError, UnknownNameError, did_you_mean
 from unseen.search.normalisation import Normalisation
 from unseen.search.null import MIN_TOYS
+from unseen.search.scale import parse_widths
 from unseen.simulate.settings import SimulationConfig
 
 __all__ = [
@@ -45,7 +46,7 @@ class FilesConfig(_Section):
     test: dict[str, tuple[Path, ...]] = Field(description="Simulation for reference, toys and pseudo-data, by process.")
     train: dict[str, tuple[Path, ...]] | None = Field(
         default=None,
-        description="Training simulation, by process; without it training events are set apart from `test`.",
+        description="Training simulation, by process; where it has none, training events are set apart from `test`.",
     )
 
 
@@ -91,8 +92,10 @@ class PoolsConfig(_Section):
 class SearchConfig(_Section):
     """The hypothesis test (`unseen.KernelTest`)."""
 
-    widths: Literal["auto"] | float | tuple[float, ...] = Field(
-        default="auto", description="Kernel widths in units of the standardised embedding; auto: seven percentiles."
+    widths: str | float | tuple[float, ...] = Field(
+        default="auto",
+        description="Kernel widths in units of the standardised embedding; auto: seven percentiles of the pairwise "
+        "distances; percentile(90): one of them, or several with commas.",
     )
     n_centers: int = Field(default=1000, gt=0, description="Nystrom centres, M.")
     penalty: float = Field(default=1e-6, gt=0, description="lambda of the penalised loss.")
@@ -123,9 +126,10 @@ class SearchConfig(_Section):
     @field_validator("widths")
     @classmethod
     def _positive(cls, widths: str | float | tuple[float, ...]) -> str | float | tuple[float, ...]:
-        numbers = widths if isinstance(widths, tuple) else (widths,)
-        if widths != "auto" and not (numbers and all(float(width) > 0 for width in numbers)):
-            raise ValueError(f"must be 'auto' or numbers above zero, got {widths}")
+        try:
+            parse_widths(widths)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
         return widths
 
     @field_validator("normalisation")

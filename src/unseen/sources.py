@@ -69,13 +69,13 @@ def _check_files(files: FilesConfig, needed: PoolPlan) -> None:
         for process, names in paths.items():
             for path in names:
                 _check_readable(f"files.{role}.{process}", path)
-    for role, wanted, paths in (
-        ("test", needed.test_total, files.test),
-        ("train", needed.train, files.train if files.train is not None else files.test),
+    for where, wanted, paths in (
+        ("files.test", needed.test_total, files.test),
+        ("files.train or files.test", needed.train, {**files.test, **(files.train or {})}),
     ):
         for process in wanted:
             if process not in paths:
-                raise UnknownProcessError(f"files.{role} has no process '{process}'{did_you_mean(process, paths)}")
+                raise UnknownProcessError(f"no process '{process}' in {where}{did_you_mean(process, paths)}")
 
 
 def _check_labels(config: Config, settings: SimulationConfig) -> None:
@@ -184,16 +184,29 @@ def load_pools(config: Config, folder: Path) -> tuple[Events, dict[str, Events]]
     else:
         test = read_files(config, config.files.test)
         train = read_files(config, config.files.train) if config.files.train else None
-    if train is None:
-        deal["train"] = _by_label(config, needed.train)
+    wanted = _by_label(config, needed.train)
+    # Of a process without training files, the events of `test` are shared between training and the other pools.
+    shared = {
+        name: n for name, n in wanted.items() if train is None or (config.files and name not in train.label_names)
+    }
+    if shared:
+        deal["train"] = shared
     pools = draw_pools(test, deal, config.seed)
-    training = (
-        pools.pop("train") if train is None else take_training(train, _by_label(config, needed.train), config.seed)
-    )
+    parts = [pools.pop("train")] if shared else []
+    if train is not None:
+        own = {name: n for name, n in wanted.items() if name not in shared}
+        parts += [take_training(train, own, config.seed)] if own else []
+    training = parts[0] if len(parts) == 1 else _mixed(parts, config.seed)
     if config.data.file is not None:
         pools["data"] = read(config.data.file, schema=config.schema_, select=config.select)
     assert_disjoint({"train": training, **pools})
     return training, pools
+
+
+def _mixed(parts: list[Events], seed: int) -> Events:
+    """The events of all parts in random order."""
+    events = Events.concatenate(parts)
+    return events[generator(seed, "pools", "mixed").permutation(len(events))]
 
 
 def label_of(config: Config, process: str) -> str:

@@ -18,7 +18,17 @@ def test_automatic_widths_are_percentiles_of_pairwise_distances() -> None:
     np.testing.assert_allclose(widths, np.percentile(d, scale.AUTO_PERCENTILES), rtol=1e-8)
 
 
-@pytest.mark.parametrize("widths", [(), (1.0, -1.0), "wide", (float("nan"),)])
+def test_one_percentile_is_that_of_the_automatic_widths() -> None:
+    z = mixture(np.random.default_rng(4), 300)
+    automatic = choose_widths("auto", z, np.random.default_rng(0))
+    assert choose_widths("percentile(90)", z, np.random.default_rng(0)) == (automatic[5],)
+    assert choose_widths("percentile(1, 50)", z, np.random.default_rng(0)) == (automatic[0], automatic[3])
+
+
+@pytest.mark.parametrize(
+    "widths",
+    [(), (1.0, -1.0), "wide", "percentile()", "percentile(0)", "percentile(101)", "percentile(x)", (float("nan"),)],
+)
 def test_bad_widths_are_named(widths: object) -> None:
     with pytest.raises(ConfigError, match="widths"):
         choose_widths(widths, mixture(np.random.default_rng(5), 50), np.random.default_rng(0))

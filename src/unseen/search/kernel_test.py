@@ -51,13 +51,14 @@ EVENTS_PER_CENTER = 5  # set apart for the linear statistic, whose Hessian comes
 class KernelTest:
     """Kernel likelihood-ratio test of a data sample against a weighted reference sample.
 
-    Parameters: `widths` "auto" (percentiles 1, 10, 25, 50, 75, 90, 99 of the settings events' pairwise distances), a
-    number or a sequence (standardised units); `n_centers` Nystrom centres; `penalty` lambda; `normalisation` "known"
-    (the expected yield is exact), "constrained(SIGMA)" (known to a fraction SIGMA) or "free" (shape only); `statistic`
-    "converged", "one_step" or "linear"; `combination` of the widths, a name in `COMBINATIONS`; `standardise` False to
-    use the features as they are; `embeddings`: the numbers of columns of several embeddings of the same events that
-    lie side by side, each with its own widths, all combined in one p-value; `rank_tolerance`: kernel directions are
-    dropped while they move t by less than this fraction of the null's spread (0 keeps all).
+    Parameters: `widths` "auto" (percentiles 1, 10, 25, 50, 75, 90, 99 of the settings events' pairwise distances),
+    "percentile(90)" for that one, a number or a sequence (standardised units); `n_centers` Nystrom centres;
+    `penalty` lambda; `normalisation` "known" (the expected yield is exact), "constrained(SIGMA)" (known to a
+    fraction SIGMA) or "free" (shape only); `statistic` "converged", "one_step" or "linear"; `combination` of the
+    widths, a name in `COMBINATIONS`; `standardise` False to use the features as they are; `embeddings`: the numbers
+    of columns of several embeddings of the same events that lie side by side, each with its own widths, all
+    combined in one p-value; `rank_tolerance`: kernel directions are dropped while they move t by less than this
+    fraction of the null's spread (0 keeps all).
 
     `memory_budget` in GiB up to which kernel features are held; beyond it they are recomputed in blocks. `precision`
     "mixed" stores features in float32 (t is off by less than 0.1 % of the null's spread, see docs/validation) or

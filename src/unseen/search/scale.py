@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -12,7 +13,7 @@ from scipy.spatial.distance import pdist
 from unseen.errors import ConfigError, NotEnoughEventsError
 from unseen.search.validate import Floats, check_positive
 
-__all__ = ["AUTO_PERCENTILES", "Scale", "Widths", "choose_widths", "parse_widths"]
+__all__ = ["AUTO_PERCENTILES", "Scale", "Widths", "choose_widths", "parse_widths", "percentiles"]
 
 AUTO_PERCENTILES = (1, 10, 25, 50, 75, 90, 99)
 PAIRED_EVENTS = 2000  # events whose pairwise distances fix the automatic widths
@@ -46,10 +47,9 @@ class Scale:
 
 
 def parse_widths(widths: Widths) -> str | tuple[float, ...]:
-    """Return "auto" or the widths asked for as floats; raise ConfigError for anything else."""
+    """Return "auto", "percentile(...)" or the widths asked for as floats; raise ConfigError for anything else."""
     if isinstance(widths, str):
-        if widths != "auto":
-            raise ConfigError(f"widths is '{widths}'; expected 'auto', a number or a list of numbers")
+        percentiles(widths)
         return widths
     values = [widths] if np.ndim(widths) == 0 else list(cast(Sequence[float], widths))
     if not values:
@@ -57,18 +57,35 @@ def parse_widths(widths: Widths) -> str | tuple[float, ...]:
     return tuple(check_positive("widths", value) for value in values)
 
 
+def percentiles(widths: str) -> tuple[float, ...]:
+    """Return the percentiles that "auto", "percentile(90)" or "percentile(10, 90)" stands for; raise ConfigError."""
+    if widths == "auto":
+        return AUTO_PERCENTILES
+    inside = re.fullmatch(r"percentile\((.*)\)", widths.strip())
+    try:
+        values = tuple(float(part) for part in inside[1].split(",")) if inside else ()
+    except ValueError:
+        values = ()
+    if not values or not all(0 < value <= 100 for value in values):
+        raise ConfigError(
+            f"widths is '{widths}'; expected 'auto', 'percentile(90)' of the pairwise distances (above 0, up to 100, "
+            "several with commas), a number or a list of numbers"
+        )
+    return values
+
+
 def choose_widths(widths: Widths, z: Floats, rng: np.random.Generator) -> tuple[float, ...]:
     """Return kernel widths: as given, or percentiles of the pairwise distances of the settings events `z` (n, d)."""
     values = parse_widths(widths)
-    return _percentile_widths(z, rng) if isinstance(values, str) else values
+    return _percentile_widths(z, percentiles(values), rng) if isinstance(values, str) else values
 
 
-def _percentile_widths(z: Floats, rng: np.random.Generator) -> tuple[float, ...]:
-    """Return the AUTO_PERCENTILES of the pairwise distances that are not zero."""
+def _percentile_widths(z: Floats, wanted: Sequence[float], rng: np.random.Generator) -> tuple[float, ...]:
+    """Return percentiles of the pairwise distances that are not zero."""
     if len(z) > PAIRED_EVENTS:
         z = z[rng.choice(len(z), PAIRED_EVENTS, replace=False)]
     distances = pdist(z)  # exactly zero for equal events
     distances = distances[distances > 0.0]
     if len(distances) == 0:
         raise NotEnoughEventsError(f"{len(z)} settings events have no two distinct values; no width can be chosen")
-    return tuple(float(v) for v in np.percentile(distances, AUTO_PERCENTILES))
+    return tuple(float(v) for v in np.percentile(distances, wanted))

@@ -89,7 +89,7 @@ class PowerConfig(_Section):
     calibration: Literal["auto", "toys", "linear", "asymptotic"] = Field(
         default="auto", description="As for `unseen power`; auto: analytic where it passes its check, else toys."
     )
-    widths: Literal["auto"] | float | tuple[float, ...] = Field(default="auto", description="Kernel widths.")
+    widths: str | float | tuple[float, ...] = Field(default="auto", description="Kernel widths, as for the search.")
     n_centers: int = Field(default=500, gt=0, description="Nystrom centres, M.")
     penalty: float = Field(default=1e-6, gt=0, description="lambda of the penalised loss.")
     combination: str = Field(default="smallest_p", description="How the p-values of the widths become one statistic.")
