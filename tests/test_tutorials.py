@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
+
+from unseen.embed import TrainingConfig
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -51,3 +55,15 @@ def test_the_samples_of_digits_are_disjoint_for_every_digit(digits: ModuleType) 
         images = [tuple(image) for sample in samples.values() for image in sample]
         assert len(set(images)) == len(images) == sum(digits.SIZES.values()) + digits.N_NEW
         assert len(samples["data"]) == len(samples["null"])
+
+
+def test_the_settings_that_the_docs_show_are_valid_and_the_recommended_ones_are_the_example() -> None:
+    docs = EXAMPLES.parent / "docs"
+    shown = {
+        name: [yaml.safe_load(block) for block in re.findall(r"```yaml\n(train:.*?)```", text, flags=re.DOTALL)]
+        for name in ("embedding", "objectives", "views")
+        for text in [(docs / f"{name}.md").read_text(encoding="utf-8")]
+    }
+    for block in (block for blocks in shown.values() for block in blocks):
+        TrainingConfig.parse(block["train"])
+    assert shown["embedding"][0]["train"] == yaml.safe_load((EXAMPLES / "best.yaml").read_text())["train"]

@@ -41,7 +41,7 @@ class LarsConfig(OptimiserConfig):
 class Lars(torch.optim.Optimizer):
     """Algorithm 1 of arXiv:1708.03888, for every tensor of weights w with gradient g.
 
-    lam = trust |w| / (|g| + beta |w|), v <- m v + gamma lam (g + beta w), w <- w - v; gamma is `lr`, beta is
+    ``lam = trust |w| / (|g| + beta |w|), v <- m v + gamma lam (g + beta w), w <- w - v``; gamma is `lr`, beta is
     `weight_decay`, m is `momentum`. Where w or g is 0, and in groups with `trust` None, lam = 1.
     """
 
