@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -180,7 +181,7 @@ def test_momenta_rise_with_their_scale(name: str) -> None:
     collection = "jets" if name == "variation" else str(getattr(config(name), "collection", "jets"))
     pts = [one(name).distort(sample, [nu]).get(collection, "pt") for nu in (-2, -1, 0, 1, 2)]
     there = sample.has(collection)
-    for low, high in zip(pts, pts[1:], strict=False):
+    for low, high in itertools.pairwise(pts):
         assert (high[there] > low[there]).all()
 
 
@@ -190,7 +191,7 @@ def test_weights_rise_with_the_rate(name: str) -> None:
     leptons = (sample.has("electrons").sum(1) + sample.has("muons").sum(1)) > 0
     moved = leptons if name == "lepton-efficiency" else np.ones(200, bool)
     factors = [one(name).factor(sample, [nu]) for nu in (-2, -1, 0, 1, 2)]
-    for low, high in zip(factors, factors[1:], strict=False):
+    for low, high in itertools.pairwise(factors):
         assert (high[moved] > low[moved]).all()
 
 

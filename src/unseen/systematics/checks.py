@@ -55,8 +55,10 @@ def unmoved(before: ArrayLike, after: ArrayLike, name: str, what: str) -> None:
     a, b = np.asarray(before), np.asarray(after)
     if a.shape != b.shape:
         raise ShapeError(f"nuisance '{name}' turns {what} of shape {a.shape} into {b.shape}; the shape has to stay")
-    if not np.array_equal(a, b):
-        row = int(np.argwhere(~((a == b) | ((a != a) & (b != b))))[0][0])
+    if np.isfinite(a).all():
+        finite(b, name, what)
+    if not np.array_equal(a, b, equal_nan=True):
+        row = int(np.argwhere(a != b)[0][0])
         raise NuisanceError(
             f"nuisance '{name}' is not the identity at nu = 0: {what} of event {row} change by up to "
             f"{np.nanmax(np.abs(b.astype(float) - a.astype(float))):.3g}. Write the change as something times nu"
