@@ -21,7 +21,7 @@ __all__ = ["SHOWN", "systematics_figure"]
 SHOWN = ("leading_lepton_pt", "met", "ht", "jet_multiplicity")
 VALUES = (-2.0, 2.0)
 COLOURS = (PROCESS_COLOURS[0], LEARNED)
-LEAST = 20  # nominal events in a bin that is drawn
+LEAST = 100  # nominal events in a bin that is drawn
 WIDEST, NARROWEST = 0.75, 0.08  # half range of the ratios
 
 Array = NDArray[np.float64]
@@ -61,9 +61,7 @@ def systematics_figure(
             axis.set_xlabel(observable.label)
             axis.set_xlim(observable.edges[0], observable.edges[-1])
         figure.align_ylabels(axes[:, 0])
-        handles = [
-            Line2D([], [], color=c, label=f"$\\nu$ = {v:+g}") for v, c in zip(VALUES, COLOURS, strict=True)
-        ]
+        handles = [Line2D([], [], color=c, label=f"$\\nu$ = {v:+g}") for v, c in zip(VALUES, COLOURS, strict=True)]
         figure.legend(
             handles=[*handles, Line2D([], [], color="#333333", label="nominal")], loc="outside upper center", ncols=3
         )
@@ -72,8 +70,8 @@ def systematics_figure(
         "systematics",
         figure,
         f"Ratios to the nominal distributions of {len(shown)} observables at nu = -2 and 2 of {names}.",
-        "Top: nominal distributions after the selection. Below, one nuisance parameter per row: ratios to them with the "
-        "parameter at -2 and 2 standard deviations, weights and migration across the selection included.",
+        "Top: nominal distributions after the selection. Below, one nuisance parameter per row: ratios to them with "
+        "the parameter at -2 and 2 standard deviations, weights and migration across the selection included.",
         wide=True,
     )
 
@@ -90,7 +88,9 @@ def _ratio(axis: Axes, nominal: Events, moved: Events, observable: Observable, c
     before, number = _counts(nominal, observable)
     after = _counts(moved, observable)[0]
     good = (number >= LEAST) & (before > 0)
-    axis.stairs(np.where(good, after / np.where(good, before, 1.0), np.nan), observable.edges, color=colour, baseline=None)
+    axis.stairs(
+        np.where(good, after / np.where(good, before, 1.0), np.nan), observable.edges, color=colour, baseline=None
+    )
 
 
 def _frame(row: list[Axes], name: str) -> None:
