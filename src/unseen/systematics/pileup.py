@@ -28,8 +28,8 @@ class SoftPileupConfig(NuisanceConfig):
     passes the threshold. Below, a jet is lost with probability share exp(-(pt - threshold) / slope) (1 - exp(size nu)):
     that it is from pile-up, and gone. The noise of the MET goes as sqrt(pile-up) in both directions: with Gaussian
     noise sigma on components of spread S, its part of the nominal MET m is drawn from its posterior, sigma^2 / S^2 m +
-    sigma sqrt(1 - sigma^2 / S^2) z, as in `jet-resolution`. Jets do not move the MET otherwise: their energy was measured
-    before it made a jet.
+    sigma sqrt(1 - sigma^2 / S^2) z, as in `jet-resolution`. Jets do not move the MET otherwise: their energy was
+    measured before it made a jet.
     """
 
     about: ClassVar[str] = "number of soft proton-proton collisions"

@@ -50,13 +50,9 @@ def systematics_figure(
             axis.set_yticks([])
         axes[0, 0].set_ylabel("events", fontsize=9.5)
         for row, name in zip(axes[1:], chosen.names, strict=True):
-            for value, colour in zip(VALUES, COLOURS, strict=True):
-                nu = np.zeros(len(chosen), dtype=np.float32)
-                nu[chosen.names.index(name)] = value
-                moved = select(chosen.distort(events, nu, seed=seed))
-                for axis, observable in zip(row, shown, strict=True):
-                    _ratio(axis, nominal, moved, observable, colour)
-            _frame(list(row), name)
+            nu = {value: value * (np.array(chosen.names) == name) for value in VALUES}
+            moved = [select(chosen.distort(events, nu[value], seed=seed)) for value in VALUES]
+            _frame(list(row), name, max(_ratios(axis, nominal, moved, o) for axis, o in zip(row, shown, strict=True)))
         for axis, observable in zip(axes[-1], shown, strict=True):
             axis.set_xlabel(observable.label)
             axis.set_xlim(observable.edges[0], observable.edges[-1])
@@ -84,19 +80,20 @@ def _counts(events: Events, observable: Observable) -> tuple[Array, NDArray[np.i
     return weighted.astype(np.float64), np.histogram(values[good], observable.edges)[0].astype(np.int64)
 
 
-def _ratio(axis: Axes, nominal: Events, moved: Events, observable: Observable, colour: str) -> None:
+def _ratios(axis: Axes, nominal: Events, moved: Sequence[Events], observable: Observable) -> float:
+    """Draw the ratios of one panel; how far they are from 1 at most."""
     before, number = _counts(nominal, observable)
-    after = _counts(moved, observable)[0]
     good = (number >= LEAST) & (before > 0)
-    axis.stairs(
-        np.where(good, after / np.where(good, before, 1.0), np.nan), observable.edges, color=colour, baseline=None
-    )
+    largest = 0.0
+    for events, colour in zip(moved, COLOURS, strict=True):
+        ratio = np.where(good, _counts(events, observable)[0] / np.where(good, before, 1.0), np.nan)
+        axis.stairs(ratio, observable.edges, color=colour, baseline=None)
+        largest = max(largest, float(np.abs(ratio[good] - 1).max(initial=0.0)))
+    return largest
 
 
-def _frame(row: list[Axes], name: str) -> None:
+def _frame(row: list[Axes], name: str, largest: float) -> None:
     """One range of ratios for the row, from what is drawn in it."""
-    drawn = [np.abs(patch.get_data().values - 1) for axis in row for patch in axis.patches]
-    largest = max((float(np.nanmax(each)) for each in drawn if np.isfinite(each).any()), default=NARROWEST)
     half = min(max(1.15 * largest, NARROWEST), WIDEST)
     for i, axis in enumerate(row):
         axis.axhline(1.0, color="#333333", lw=0.8)
