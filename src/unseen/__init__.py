@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from unseen.events import Events, Sample, Schema, read
     from unseen.pipeline import run
     from unseen.search import KernelTest, Null, Region, Scorer, SearchResult, Statistic, positive_weights
+    from unseen.systematics import Nuisance, NuisanceSet
 
 __all__ = [
     "Ensemble",
     "Events",
     "KernelTest",
     "Model",
+    "Nuisance",
+    "NuisanceSet",
     "Null",
     "Region",
     "Sample",
@@ -42,6 +45,8 @@ _HOMES = {
     "Events": "unseen.events",
     "KernelTest": "unseen.search",
     "Model": "unseen.embed",
+    "Nuisance": "unseen.systematics",
+    "NuisanceSet": "unseen.systematics",
     "Null": "unseen.search",
     "Region": "unseen.search",
     "Sample": "unseen.events",

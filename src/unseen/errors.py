@@ -23,6 +23,8 @@ __all__ = [
     "NonFiniteError",
     "NotEnoughEventsError",
     "NotFittedError",
+    "NuisanceError",
+    "NuisanceRangeError",
     "OverlapError",
     "PythiaSettingsError",
     "SchemaError",
@@ -89,6 +91,14 @@ class OverlapError(UnseenError):
 
 class NotFittedError(UnseenError):
     """A method was called before the one that it depends on."""
+
+
+class NuisanceError(UnseenError):
+    """A nuisance parameter is not usable: not the identity at zero, a name used twice, a prior of no width, ..."""
+
+
+class NuisanceRangeError(NuisanceError):
+    """A nuisance parameter was asked for at a value far outside its prior."""
 
 
 class ConvergenceError(UnseenError):

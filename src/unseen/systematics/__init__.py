@@ -1,0 +1,25 @@
+"""Nuisance parameters: continuous distortions of events, with priors. Extending is one file and one line below."""
+
+from unseen.systematics.attach import attach_variation
+from unseen.systematics.base import Nuisance, NuisanceConfig
+from unseen.systematics.batch import Batch
+from unseen.systematics.interpolation import interpolate
+from unseen.systematics.migration import Migration, migration
+from unseen.systematics.nuisance_set import Distorted, NuisanceSet
+from unseen.systematics.prior import Prior
+from unseen.systematics.table import NUISANCES, SystematicsConfig
+
+__all__ = [
+    "NUISANCES",
+    "Batch",
+    "Distorted",
+    "Migration",
+    "Nuisance",
+    "NuisanceConfig",
+    "NuisanceSet",
+    "Prior",
+    "SystematicsConfig",
+    "attach_variation",
+    "interpolate",
+    "migration",
+]

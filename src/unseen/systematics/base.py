@@ -1,0 +1,116 @@
+"""What every nuisance parameter has in common: the declarative table's row, and the object that it becomes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from unseen.errors import NuisanceError, SchemaError, did_you_mean
+from unseen.events import Schema
+from unseen.registry import NamedConfig
+from unseen.systematics.batch import Batch
+from unseen.systematics.prior import Prior
+
+__all__ = ["Kind", "Nuisance", "NuisanceConfig"]
+
+Kind = Literal["shape", "weight", "norm"]
+KINDS = ("shape", "weight", "norm")
+
+
+class NuisanceConfig(NamedConfig):
+    """One row of the table of nuisances: which distortion (`name`), its size, its prior, and what it is called.
+
+    `kind`: `shape` moves objects, `weight` changes the weights of events one by one, `norm` those of whole processes.
+    """
+
+    kind: ClassVar[Kind] = "shape"
+    about: ClassVar[str] = ""
+
+    label: str | None = Field(default=None, description="Name of the parameter; default: that of the distortion.")
+    prior: Prior = Field(default=Prior(), description="Gaussian prior; one unit of nu is one standard deviation.")
+    reference: str | None = Field(default=None, description="Where the size comes from, for the record.")
+
+    @property
+    def parameter(self) -> str:
+        """What the nuisance parameter is called."""
+        return self.label or self.name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Record columns of the events that the distortion reads."""
+        return ()
+
+    @property
+    def magnitude(self) -> float:
+        """Relative change at nu = 1 where one number says it, else NaN."""
+        return float(getattr(self, "size", "nan"))
+
+    def collections(self, schema: Schema) -> tuple[str, ...]:
+        """The collections that it acts on, in this schema; SchemaError if it has nothing to act on."""
+        return ()
+
+    @abstractmethod
+    def distort(self, batch: Batch, nu: Tensor) -> Batch:
+        """The batch at nu (b,); exactly the input where nu is 0. Smooth in nu, except where objects come and go."""
+
+    def _existing(self, names: tuple[str, ...], schema: Schema) -> tuple[str, ...]:
+        found = tuple(name for name in names if schema.has(name))
+        if not found:
+            known = [c.name for c in schema.collections]
+            raise SchemaError(
+                f"nuisance '{self.parameter}' acts on {', '.join(names)}, schema '{schema.name}' has "
+                f"{', '.join(known)}{did_you_mean(names[0], known)}"
+            )
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Nuisance:
+    """A nuisance parameter: a name, a prior, and a distortion that is the identity at nu = 0.
+
+    * `distort(x, nu)`: with `takes="arrays"`, x (n, ...) and nu (n,) to x of the same shape, or to the positive factor
+      (n,) on the weights for the kinds `weight` and `norm`; with `takes="events"`, a `Batch` and nu (n,) to a `Batch`.
+    * size: relative change at nu = 1, for the record; NaN where one number does not say it
+    * columns: record columns of the events that it reads (`takes="events"`)
+
+    Errors: NuisanceError (no name, unknown kind).
+    """
+
+    name: str
+    distort: Callable[[Any, Any], Any]
+    kind: Kind = "shape"
+    size: float = float("nan")
+    prior: Prior = field(default_factory=Prior)
+    reference: str = ""
+    takes: Literal["arrays", "events"] = "arrays"
+    columns: tuple[str, ...] = ()
+    config: NuisanceConfig | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise NuisanceError("a nuisance needs a name")
+        if self.kind not in KINDS or self.takes not in ("arrays", "events"):
+            raise NuisanceError(
+                f"nuisance '{self.name}': kind is one of {', '.join(KINDS)} and takes is arrays or events; got kind "
+                f"'{self.kind}', takes '{self.takes}'"
+            )
+
+    @classmethod
+    def of(cls, config: NuisanceConfig) -> Nuisance:
+        """The nuisance that a row of the table describes."""
+        return cls(
+            name=config.parameter,
+            distort=config.distort,
+            kind=config.kind,
+            size=config.magnitude,
+            prior=config.prior,
+            reference=config.reference or config.about,
+            takes="events",
+            columns=config.columns,
+            config=config,
+        )
