@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "CalibrationError",
     "ClusterError",
     "ConfigError",
     "ConvergenceError",
@@ -99,6 +100,10 @@ class NuisanceError(UnseenError):
 
 class NuisanceRangeError(NuisanceError):
     """A nuisance parameter was asked for at a value far outside its prior."""
+
+
+class CalibrationError(UnseenError):
+    """A calibration was asked for that fails its own check."""
 
 
 class ConvergenceError(UnseenError):

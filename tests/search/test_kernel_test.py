@@ -255,7 +255,7 @@ def nan_at(x: Floats, value: float) -> Floats:
         ({"expected": -5}, errors.ConfigError, "expected"),
         ({"settings": np.ones((20, 3))}, errors.ShapeError, "3 features"),
         ({"settings": sample(0, 100)[:20]}, errors.OverlapError, "20 of 20"),
-        ({"ratio": (1, 2)}, errors.ConfigError, "ratio"),
+        ({"ratio": (1, 2)}, errors.ShapeError, "ratio"),
         ({"reference": np.ones((100, 2))}, errors.NotEnoughEventsError, "distinct"),
     ],
 )

@@ -4,6 +4,7 @@ from unseen.search.combine import COMBINATIONS
 from unseen.search.kernel_test import KernelTest
 from unseen.search.null import CALIBRATIONS, Null
 from unseen.search.positive import positive_weights
+from unseen.search.profile_ratio import RatioCoefficients
 from unseen.search.pseudo import PseudoData
 from unseen.search.result import SearchResult, Statistic
 from unseen.search.runner import Runner
@@ -16,6 +17,7 @@ __all__ = [
     "KernelTest",
     "Null",
     "PseudoData",
+    "RatioCoefficients",
     "Region",
     "Runner",
     "Scorer",

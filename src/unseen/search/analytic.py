@@ -17,6 +17,7 @@ and `variance_excess` is the ratio of that to the Gaussian variance: the part of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -34,6 +35,13 @@ __all__ = ["AnalyticNull", "Spread", "Yield", "analytic_null", "fourth_moment", 
 
 GRID = 500
 NEGLIGIBLE = 1e-12  # eigenvalues below this fraction of the largest cannot be told from zero
+
+
+class QuadraticForm(Protocol):
+    """s' A s."""
+
+    def matrix(self) -> Tensor:
+        """Return A (r, r), positive definite."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +124,7 @@ class AnalyticNull:
         return mean + self.offset, variance
 
 
-def analytic_null(form: LinearForm, covariance: Tensor, mean: Tensor, excess: float) -> AnalyticNull:
+def analytic_null(form: QuadraticForm, covariance: Tensor, mean: Tensor, excess: float) -> AnalyticNull:
     """Return the null of s' A s for s of this `covariance` (r, r) and `mean` (r,).
 
     `excess` is N E[(phi' A phi)^2], the fourth cumulant's part of the variance.

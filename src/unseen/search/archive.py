@@ -13,18 +13,21 @@ from numpy.typing import NDArray
 
 from unseen.errors import CorruptFileError, MissingFileError
 from unseen.search.analytic import AnalyticNull
+from unseen.search.compute import Compute
 from unseen.search.features import FeatureMap
 from unseen.search.fitted import Fitted
+from unseen.search.normalisation import Normalisation
 from unseen.search.null import Null
+from unseen.search.profile_nuisances import Nuisances
+from unseen.search.profile_report import Profile
 from unseen.search.result import Statistic
 from unseen.search.scale import Scale
 from unseen.search.settings import Settings
+from unseen.search.validate import Keys
 
 __all__ = [
     "Arrays",
-    "pack_fitted",
-    "pack_last",
-    "pack_null",
+    "pack_test",
     "read",
     "unpack_fitted",
     "unpack_last",
@@ -71,6 +74,8 @@ def pack_fitted(fitted: Fitted) -> tuple[Arrays, dict[str, Any]]:
     arrays: Arrays = {name: getattr(fitted, name) for name in ("z", "weights", "keys", "settings_keys")}
     arrays |= {"mean": settings.scale.mean, "std": settings.scale.std, "centers": settings.centers}
     arrays |= {"curvature": settings.curvature, "curvature_weights": settings.curvature_weights}
+    if fitted.beside is not None:
+        arrays["beside"] = fitted.beside
     for k, m in enumerate(settings.maps):
         arrays |= {f"map_centers_{k}": m.centers.numpy(), f"projection_{k}": m.projection.numpy()}
     return arrays, {
@@ -80,11 +85,14 @@ def pack_fitted(fitted: Fitted) -> tuple[Arrays, dict[str, Any]]:
         "constant": settings.scale.constant,
         "expected": fitted.expected,
         "from_reference": fitted.from_reference,
+        "nuisances": None if fitted.nuisances is None else [list(fitted.nuisances.given), fitted.nuisances.quadratic],
     }
 
 
-def unpack_fitted(arrays: Arrays, header: dict[str, Any], **options: Any) -> Fitted:
-    """Return the reference side that `pack_fitted` packed; `options` are its normalisation, penalty and budget."""
+def unpack_fitted(
+    arrays: Arrays, header: dict[str, Any], normalisation: Normalisation, penalty: float, compute: Compute
+) -> Fitted:
+    """Return the reference side that `pack_fitted` packed."""
     centers = arrays["centers"]
     maps = tuple(
         FeatureMap(
@@ -97,12 +105,18 @@ def unpack_fitted(arrays: Arrays, header: dict[str, Any], **options: Any) -> Fit
     )
     scale = Scale(arrays["mean"], arrays["std"], header["constant"])
     parts: dict[str, Any] = {name: arrays[name] for name in ("z", "weights", "keys", "settings_keys")}
+    profiled = header.get("nuisances")
+    if profiled is not None:  # their yield replaces the normalisation
+        parts |= {"nuisances": Nuisances(tuple(profiled[0]), profiled[1], normalisation), "beside": arrays["beside"]}
+        normalisation = Normalisation(0.0)
     return Fitted(
         settings=Settings(scale, centers, maps, header["n_settings"], arrays["curvature"], arrays["curvature_weights"]),
         expected=header["expected"],
         from_reference=header["from_reference"],
+        normalisation=normalisation,
+        penalty=penalty,
+        compute=compute,
         **parts,
-        **options,
     )
 
 
@@ -139,13 +153,33 @@ def unpack_null(arrays: Arrays, header: dict[str, Any] | None) -> Null | None:
     return Null(arrays["null_t"], analytic=nulls["analytic"], halves=halves, **header)
 
 
+def pack_test(
+    fitted: Fitted,
+    null: Null | None,
+    pool_keys: Keys | None,
+    last: tuple[Statistic, int] | None,
+    options: dict[str, Any],
+) -> tuple[Arrays, dict[str, Any]]:
+    """Return the arrays and header of a test; `last` are the last search's fit and its best width."""
+    arrays, header = pack_fitted(fitted)
+    null_arrays, null_header = pack_null(null)
+    last_arrays, last_header = pack_last(None if last is None else last[0])
+    arrays |= null_arrays | last_arrays | ({} if pool_keys is None else {"pool_keys": pool_keys})
+    best = None if last is None else last[1]
+    return arrays, header | {"options": options, "null": null_header, "last": last_header, "best": best}
+
+
 def pack_last(last: Statistic | None) -> tuple[Arrays, dict[str, Any] | None]:
     """Return the arrays and header of the last search's fit, if there was one."""
     if last is None:
         return {}, None
     arrays: Arrays = {"last_t": last.t, "last_f": last.f, "last_linear": last.linear, "last_z": last.z}
     arrays |= {f"last_b_{k}": b for k, b in enumerate(last.coefficients)}
-    return arrays, {"n_data": last.n_data, "mode": last.mode, "converged": last.converged}
+    header: dict[str, Any] = {"n_data": last.n_data, "mode": last.mode, "converged": last.converged}
+    if last.profile is not None and last.beside is not None:
+        arrays["last_beside"] = last.beside
+        header["profile"] = last.profile.to_json()
+    return arrays, header
 
 
 def unpack_last(arrays: Arrays, header: dict[str, Any] | None, widths: tuple[float, ...]) -> Statistic | None:
@@ -154,4 +188,7 @@ def unpack_last(arrays: Arrays, header: dict[str, Any] | None, widths: tuple[flo
         return None
     b = tuple(arrays[f"last_b_{k}"] for k in range(len(widths)))
     own: dict[str, Any] = {name: arrays[f"last_{name}"] for name in ("t", "f", "linear", "z")}
+    if "profile" in header:
+        header = header | {"profile": Profile.from_json(header["profile"])}
+        own["beside"] = arrays["last_beside"]
     return Statistic(**own, widths=widths, coefficients=b, **header)

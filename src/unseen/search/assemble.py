@@ -45,6 +45,10 @@ def assemble(
     checks |= observed_checks(fitted.settings, fitted.z, observed.z, fitted.expected, null)
     checks |= repeat_checks(fitted.keys, pool_keys)
     checks |= {"calibration_reason": null.reason, "cross_check": cross_check(null, observed.linear)}
+    profiled = observed.profile
+    if profiled is not None:
+        checks["cross_check"]["statistic"] = "profiled"
+        checks["nuisances"] = {**profiled.to_json(), "toys": null.checks.get("nuisances")}
     if null.calibration == "asymptotic":
         checks["asymptotic"] = null.checks["analytic"]
     return SearchResult(
@@ -60,4 +64,8 @@ def assemble(
         n_data=observed.n_data,
         expected=fitted.expected,
         checks=checks,
+        nu_hat=None if profiled is None else profiled.nu_hat,
+        nu_error=None if profiled is None else profiled.nu_error,
+        tau=None if profiled is None else profiled.tau,
+        delta=None if profiled is None else profiled.delta,
     )

@@ -12,6 +12,7 @@ from torch import Tensor
 from unseen.search.analytic import AnalyticNull, Yield, analytic_null, fourth_moment, measure
 from unseen.search.features import Features
 from unseen.search.fitted import Fitted
+from unseen.search.profile_null import profiled_null
 from unseen.search.refit import Recipe, ToyFits, batches, fit_toys, make_fits
 from unseen.search.simulation import Simulation
 from unseen.search.statistic import LinearForm
@@ -25,16 +26,17 @@ Tick = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Throw:
-    """Toys: how many, of which statistic and seed, with N_D fixed or not. With a simulation it fixes their plan."""
+    """Toys: how many, of which statistic and seed, with N_D and nu fixed or not. A simulation makes a plan of it."""
 
     mode: str
     n_toys: int
     seed: int
     n_data: int | None
+    nu: tuple[float, ...] | None = None
 
     def plan(self, simulation: Simulation) -> ToyPlan:
         """Return what each toy is. Raises NotEnoughEventsError if the pool is too small."""
-        return simulation.plan(self.n_toys, self.seed, self.n_data)
+        return simulation.plan(self.n_toys, self.seed, self.n_data, nu=self.nu)
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def fits_of(simulation: Simulation, k: int, throw: Throw) -> ToyFits:
     """Return what the toys of map k are fitted with."""
     fitted = simulation.fitted
     union, chord = simulation.union(k), fitted.reference_features(k)[1]
-    recipe = Recipe(throw.mode, fitted.normalisation, fitted.penalty)
+    recipe = Recipe(throw.mode, fitted.normalisation, fitted.penalty, fitted.nuisances)
     weights = torch.from_numpy(simulation.weights).to(fitted.compute.device)
     return make_fits(throw.plan(simulation), union, weights, chord, fitted.form(k), recipe)
 
@@ -89,6 +91,8 @@ def analytic_nulls(simulation: Simulation, k: int, moments: Moments) -> tuple[An
         phi, source = phi.take(rows), source[rows]
     part = np.arange(len(source)) % parts
     masks = [np.ones(len(source))] + [(part == i).astype(np.float64) for i in range(parts) if parts > 1]
+    if simulation.fitted.nuisances is not None:
+        return tuple(profiled_null(simulation, k, phi, moments.n_data, source * mask) for mask in masks)
     return tuple(_null_from(simulation, k, phi, form, moments.n_data, source * mask) for mask in masks)
 
 

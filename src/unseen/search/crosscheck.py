@@ -45,8 +45,8 @@ class AnalyticCheck:
         }
 
 
-def check_analytic(nulls: tuple[AnalyticNull, ...], linear: Floats) -> AnalyticCheck:
-    """Compare analytic nulls with linear toys (n_toys, n_widths); no toys leave the cumulants alone."""
+def check_analytic(nulls: tuple[AnalyticNull, ...], linear: Floats, kind: str = "linear") -> AnalyticCheck:
+    """Compare analytic nulls with toys (n_toys, n_widths) of this `kind`; no toys leave the cumulants alone."""
     excess = tuple(float(null.variance_excess) for null in nulls)
     change = tuple(tail_change(null) for null in nulls)
     p_values, faults = [], []
@@ -64,8 +64,8 @@ def check_analytic(nulls: tuple[AnalyticNull, ...], linear: Floats) -> AnalyticC
         p_values.append(ks)
         worst = min(ks, *tails)
         if worst < SMALLEST_P / (len(nulls) * (1 + len(TAILS))):
-            faults.append(f"linear toys of width {k} disagree (p = {worst:.1g})")
-    compared = f"agrees with {len(linear)} linear toys" if len(linear) else "not compared with toys"
+            faults.append(f"{kind} toys of width {k} disagree (p = {worst:.1g})")
+    compared = f"agrees with {len(linear)} {kind} toys" if len(linear) else "not compared with toys"
     why = "; ".join(faults) if faults else f"{compared}, tail good to a factor of {max(change):.3f} at p = {FAR_OUT:g}"
     return AnalyticCheck(not faults, why, excess, change, tuple(p_values), len(linear))
 

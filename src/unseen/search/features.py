@@ -84,15 +84,26 @@ def make_map(centers: Floats, sigma: float, columns: tuple[int, int] | None = No
 class Features:
     """Features of a set of events in blocks of rows: held in memory up to the budget, recomputed when asked for beyond.
 
-    `intercept` adds a last column of ones (normalisations other than known). Callers iterate over the blocks, so none
-    needs the whole matrix.
+    `intercept` adds a last column of ones (normalisations other than known), `beside` (n, p) columns of the events' own
+    (nuisance parameters). Callers iterate over the blocks, so none needs the whole matrix.
     """
 
-    def __init__(self, feature_map: FeatureMap, z: Floats, compute: Compute, *, intercept: bool = False) -> None:
+    def __init__(
+        self,
+        feature_map: FeatureMap,
+        z: Floats,
+        compute: Compute,
+        *,
+        intercept: bool = False,
+        beside: Floats | None = None,
+    ) -> None:
         self.map = feature_map.to(compute.device)
         self.compute = compute
         self.intercept = intercept
-        self.z = [torch.from_numpy(part) for part in _split(np.ascontiguousarray(z), rows_per_block(compute))]
+        rows = rows_per_block(compute)
+        self.z = [torch.from_numpy(part) for part in _split(np.ascontiguousarray(z), rows)]
+        columns = np.empty((len(z), 0)) if beside is None else np.ascontiguousarray(beside)
+        self.beside = [torch.from_numpy(part).to(compute.device, compute.dtype) for part in _split(columns, rows)]
         self.blocks: list[Tensor | None] = [None] * len(self.z)
         self._hold_what_fits()
 
@@ -102,14 +113,19 @@ class Features:
 
         def evaluate(part: range) -> None:
             for i in part:
-                self.blocks[i] = self._evaluate(self.z[i])
+                self.blocks[i] = self._evaluate(i)
 
         run_parts(evaluate, fitting, threads=self.threads)
 
     @property
     def rank(self) -> int:
-        """Number of columns, the intercept included."""
-        return self.map.rank + int(self.intercept)
+        """Number of columns, the intercept and those beside included."""
+        return self.map.rank + int(self.intercept) + self.n_beside
+
+    @property
+    def n_beside(self) -> int:
+        """Number p of columns beside the kernel's."""
+        return int(self.beside[0].shape[1])
 
     @property
     def held_bytes(self) -> int:
@@ -124,11 +140,11 @@ class Features:
     def __len__(self) -> int:
         return sum(len(part) for part in self.z)
 
-    def _evaluate(self, z: Tensor) -> Tensor:
-        phi = self.map(z.to(self.compute.device)).to(self.compute.dtype)
+    def _evaluate(self, i: int) -> Tensor:
+        phi = self.map(self.z[i].to(self.compute.device)).to(self.compute.dtype)
         if self.intercept:
             phi = torch.cat([phi, torch.ones(len(phi), 1, dtype=phi.dtype, device=phi.device)], dim=1)
-        return phi
+        return torch.cat([phi, self.beside[i]], dim=1) if self.n_beside else phi
 
     @property
     def threads(self) -> int | None:
@@ -140,18 +156,20 @@ class Features:
         term: Callable[[slice, Tensor], Tensor],
         combine: Callable[[Tensor, Tensor], Tensor] = torch.add,
         blocks: range | None = None,
+        *,
+        beside: bool = False,
     ) -> Tensor:
         """Return the sum (or another `combine`) of `term(rows, phi of these rows)` over all blocks, float64.
 
-        Blocks run in several threads; some `blocks` alone in this one, one after the other.
+        Blocks run in several threads; some `blocks` alone in this one, one after the other. `beside` gives `term` the
+        columns beside the kernel's alone.
         """
         starts = np.cumsum([0, *(len(part) for part in self.z)]).tolist()
 
         def add(part: range) -> Tensor | None:
             total: Tensor | None = None
             for i in part:
-                block = self.blocks[i]
-                phi = self._evaluate(self.z[i]) if block is None else block
+                phi = self.beside[i] if beside else self._block(i)
                 value = term(slice(starts[i], starts[i + 1]), phi).double()
                 total = value if total is None else combine(total, value)
             return total
@@ -162,9 +180,13 @@ class Features:
     def __iter__(self) -> Iterator[tuple[slice, Tensor]]:
         """Yield (rows, phi of these rows)."""
         start = 0
-        for part, block in zip(self.z, self.blocks, strict=True):
-            yield slice(start, start + len(part)), self._evaluate(part) if block is None else block
+        for i, part in enumerate(self.z):
+            yield slice(start, start + len(part)), self._block(i)
             start += len(part)
+
+    def _block(self, i: int) -> Tensor:
+        block = self.blocks[i]
+        return self._evaluate(i) if block is None else block
 
     def project(self, b: Tensor) -> Tensor:
         """Return b phi', shape (T, n), for b (T, r)."""
@@ -199,12 +221,14 @@ class Features:
         part.z = [self.z[i][rows[i]] for i in used]
         blocks = [self.blocks[i] for i in used]
         part.blocks = [None if b is None else b[rows[i].to(b.device)] for i, b in zip(used, blocks, strict=True)]
+        part.beside = [self.beside[i][rows[i].to(self.beside[i].device)] for i in used]
         return part
 
     def join(self, other: Features) -> Features:
         """Return these features followed by those of `other` (same map); blocks are shared, not copied."""
         both = self._empty_copy()
         both.z, both.blocks = [*self.z, *other.z], [*self.blocks, *other.blocks]
+        both.beside = [*self.beside, *other.beside]
         return both
 
     def _empty_copy(self) -> Features:
@@ -218,9 +242,9 @@ def rows_per_block(compute: Compute) -> int:
     return ROWS_PER_BLOCK if compute.device.type == "cpu" else ROWS_ON_GPU
 
 
-def planned_bytes(feature_map: FeatureMap, n: int, compute: Compute, intercept: bool) -> float:
-    """Return the `held_bytes` that the features of n events would have, without computing any."""
-    rank, rows = feature_map.rank + int(intercept), rows_per_block(compute)
+def planned_bytes(feature_map: FeatureMap, n: int, compute: Compute, n_more: int) -> float:
+    """Return the `held_bytes` that the features of n events would have with `n_more` columns, without computing any."""
+    rank, rows = feature_map.rank + n_more, rows_per_block(compute)
     lengths = [min(rows, n - start) for start in range(0, n, rows)]
     return float(compute.bytes * rank * sum(lengths[: _fitting(feature_map, lengths, compute, rank)]))
 

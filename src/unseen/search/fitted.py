@@ -17,9 +17,12 @@ from unseen.search.loss import Batch, make_batch
 from unseen.search.moments import second_moments
 from unseen.search.normalisation import Normalisation
 from unseen.search.precondition import Shared
+from unseen.search.profile_fit import joint_factor
+from unseen.search.profile_nuisances import Nuisances
 from unseen.search.runner import Runner
 from unseen.search.settings import Settings, set_apart
 from unseen.search.statistic import Fit, LinearForm, fit_batch, require_convergence, shared_factor
+from unseen.search.toys import Index
 from unseen.search.validate import Floats, Keys, as_events, as_weights, check_disjoint, check_positive, row_keys
 
 __all__ = ["Fitted", "Split", "split_reference"]
@@ -27,7 +30,10 @@ __all__ = ["Fitted", "Split", "split_reference"]
 
 @dataclass(frozen=True)
 class Split:
-    """Events (n, d) and weights of the reference and of the settings; the reference weights sum to `expected`."""
+    """Events (n, d) and weights of the reference and of the settings; the reference weights sum to `expected`.
+
+    `rows` (n,) are those that the reference's events have in what was handed in.
+    """
 
     reference: Floats
     weights: Floats
@@ -35,6 +41,7 @@ class Split:
     settings: Floats
     settings_weights: Floats
     from_reference: bool
+    rows: Index
 
 
 def split_reference(
@@ -55,14 +62,17 @@ def split_reference(
     w = as_weights("weights", weights, len(x), signed=signed)
     total = float(w.sum()) if expected is None else check_positive("expected", expected)
     if settings is None:
-        apart, apart_w, x, w = set_apart(x, w, n_centers, rng)
+        taken = set_apart(x, w, n_centers, rng)
+        apart, apart_w, x, w = x[taken], w[taken], x[~taken], w[~taken]
+        rows = np.flatnonzero(~taken)
     else:
+        rows = np.arange(len(x))
         apart = as_events("settings", settings, x.shape[1])
         apart_w = np.ones(len(apart))
         check_disjoint("settings", row_keys(apart), "the reference", row_keys(x))
     if w.sum() <= 0:
         raise WeightError("the reference weights left after setting events apart sum to zero")
-    return Split(x, w * (total / w.sum()), total, apart, apart_w, settings is None)
+    return Split(x, w * (total / w.sum()), total, apart, apart_w, settings is None, rows)
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,9 @@ class Fitted:
 
     `keys` and `settings_keys` are the `row_keys` of reference and settings events. Features of the reference are kept
     while they fit in half of the memory budget.
+
+    With `nuisances` to profile, `beside` (n, p) are their columns psi; the yield is one of them, and `normalisation` is
+    "known".
     """
 
     settings: Settings
@@ -83,6 +96,8 @@ class Fitted:
     normalisation: Normalisation
     penalty: float
     compute: Compute
+    nuisances: Nuisances | None = None
+    beside: Floats | None = None
     _held: dict[int, tuple[Features, Tensor]] = field(default_factory=dict, repr=False, compare=False)
     _planned: dict[int, tuple[float, float]] = field(default_factory=dict, repr=False, compare=False)
     _chords: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
@@ -102,18 +117,24 @@ class Fitted:
         """Return validated events (n, d) in standardised units."""
         return self.settings.scale(as_events(name, x, self.z.shape[1]))
 
-    def features(self, k: int, z: Floats, held: float = 0) -> Features:
+    def features(self, k: int, z: Floats, held: float = 0, beside: Floats | None = None) -> Features:
         """Return the features of standardised events at map k; `held` bytes of the budget are taken already."""
-        return Features(self.settings.maps[k], z, self._compute_beside(k, held), intercept=self.normalisation.intercept)
+        m, compute = self.settings.maps[k], self._compute_within(k, held)
+        return Features(m, z, compute, intercept=self.normalisation.intercept, beside=beside)
 
-    def _compute_beside(self, k: int, held: float) -> Compute:
+    @property
+    def _n_more(self) -> int:
+        """Number of columns that are not the kernel's."""
+        return int(self.normalisation.intercept) + (0 if self.nuisances is None else self.nuisances.n_columns)
+
+    def _compute_within(self, k: int, held: float) -> Compute:
         """Return how to compute features at map k beside `held` bytes of others."""
         return replace(self.compute, budget=max(self.compute.budget - held, self._smallest_budget(k)))
 
     def _smallest_budget(self, k: int) -> float:
         """Return what one block needs, but no more than the whole budget."""
         m = self.settings.maps[k]
-        return min(self.compute.budget, 8.0 * ROWS_PER_BLOCK * (len(m.centers) + m.rank + 1))
+        return min(self.compute.budget, 8.0 * ROWS_PER_BLOCK * (len(m.centers) + m.rank + max(1, self._n_more)))
 
     def tensor(self, values: Floats) -> Tensor:
         """Return `values` in the stored precision, on the device."""
@@ -124,7 +145,7 @@ class Fitted:
         if k in self._held:
             return self._held[k]
         taken = sum(phi.held_bytes for phi, _ in self._held.values())
-        phi = self.features(k, self.z, taken)
+        phi = self.features(k, self.z, taken, self.beside)
         if k not in self._chords:
             self._chords[k] = self._chord(k, phi.second_moment(self.tensor(self.weights)))
         if taken + phi.held_bytes <= 0.5 * self.compute.budget:
@@ -132,9 +153,12 @@ class Fitted:
         return phi, self._chords[k]
 
     def _chord(self, k: int, moment: Tensor) -> Tensor:
-        """Return the factor of H0 from the reference's second moment."""
+        """Return the factor of H0 from the reference's second moment; with psi, of twice H0 and its border."""
+        n = len(self.z) + self.expected
+        if self.nuisances is not None:
+            return joint_factor(moment, 2.0 * n * self.penalty, self.nuisances.n_columns)
         try:
-            return shared_factor(moment, len(self.z) + self.expected, self.penalty, self.normalisation)
+            return shared_factor(moment, n, self.penalty, self.normalisation)
         except IndefiniteError:
             return self.form(k).factor  # negative weights: nothing is fitted to them
 
@@ -142,7 +166,10 @@ class Fitted:
         """Find the factors and forms of all maps, the reference's second moments on the workers of `runner`."""
         maps = self.settings.maps
         missing = [k for k in range(len(maps)) if k not in self._chords]
-        if missing:
+        if self.nuisances is not None:
+            for k in missing:
+                self.reference_features(k)
+        elif missing:
             moments = second_moments(
                 [maps[k] for k in missing], self.z, self.weights, self.compute, self.normalisation.intercept, runner
             )
@@ -162,8 +189,8 @@ class Fitted:
             return self._planned[k][0]
         here = {i: phi.held_bytes for i, (phi, _) in self._held.items()}
         taken = sum(here.values()) + sum(held for i, (_, held) in self._planned.items() if i not in here)
-        m, compute = self.settings.maps[k], self._compute_beside(k, taken)
-        held = planned_bytes(m, len(self.z), compute, self.normalisation.intercept)
+        m, compute = self.settings.maps[k], self._compute_within(k, taken)
+        held = planned_bytes(m, len(self.z), compute, self._n_more)
         if taken + held <= 0.5 * self.compute.budget:
             self._planned[k] = (compute.budget, held)
         return compute.budget
@@ -172,7 +199,8 @@ class Fitted:
         """Return the same with the features of map k and no other, computed in `budget`; see `planned_budget`."""
         own = self.without_features()
         compute = replace(self.compute, budget=budget)
-        phi = Features(self.settings.maps[k], self.z, compute, intercept=self.normalisation.intercept)
+        intercept = self.normalisation.intercept
+        phi = Features(self.settings.maps[k], self.z, compute, intercept=intercept, beside=self.beside)
         own._held[k] = (phi, self._chords[k])
         return own
 
@@ -200,7 +228,7 @@ class Fitted:
             self._forms[k] = LinearForm(factor, n * self.penalty, self.normalisation.intercept)
         return self._forms[k]
 
-    def data_batch(self, k: int, z: Floats, mode: str) -> Batch:
+    def data_batch(self, k: int, z: Floats, mode: str, beside: Floats | None = None) -> Batch:
         """Return the loss of one data set of standardised events at map k."""
         phi, _ = self.reference_features(k)
         n = len(self.z)
@@ -208,7 +236,7 @@ class Fitted:
         code[:, :n] = 1
         weights = torch.from_numpy(np.concatenate([self.weights, np.zeros(len(z))])).to(self.compute.device)
         return make_batch(
-            phi.join(self.features(k, z, phi.held_bytes)),
+            phi.join(self.features(k, z, phi.held_bytes, beside)),
             code,
             weights,
             torch.tensor([self.expected], dtype=torch.float64, device=self.compute.device),

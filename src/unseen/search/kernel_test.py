@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from unseen.errors import ConfigError, CorruptFileError, NegativeWeightError, NotFittedError, OverlapError
+from unseen.errors import ConfigError, CorruptFileError, NotFittedError, OverlapError
 from unseen.search import archive
 from unseen.search.assemble import assemble
 from unseen.search.calibrate import Request, calibrated, choose_method
@@ -19,7 +19,10 @@ from unseen.search.compute import PRECISIONS, Compute, choose_device
 from unseen.search.fitted import Fitted, split_reference
 from unseen.search.normalisation import Normalisation
 from unseen.search.null import CALIBRATIONS, MIN_TOYS, Null
+from unseen.search.observe import observe
 from unseen.search.parallel import blockwise
+from unseen.search.profile_nuisances import as_true_values, reference_columns
+from unseen.search.profile_ratio import RatioLike, RatioSource
 from unseen.search.pseudo import PseudoData, make_pseudo_data
 from unseen.search.ratio import Ratio
 from unseen.search.result import SearchResult, Statistic
@@ -27,13 +30,12 @@ from unseen.search.runner import Runner
 from unseen.search.scale import Widths, parse_widths
 from unseen.search.scorer import Scorer
 from unseen.search.settings import freeze
-from unseen.search.simulation import Simulation, simulation_of
+from unseen.search.simulation import checked_simulation
 from unseen.search.statistic import STATISTICS
 from unseen.search.validate import (
     Floats,
     Keys,
     as_events,
-    as_weights,
     check_count,
     check_disjoint,
     check_name,
@@ -103,6 +105,7 @@ class KernelTest:
         self._null: Null | None = None
         self._pool_keys: Keys | None = None
         self._ratio: Ratio | None = None
+        self._delta: Callable[[Floats], RatioLike] | None = None
 
     @blockwise()
     def fit(
@@ -110,7 +113,7 @@ class KernelTest:
         reference: ArrayLike,
         weights: ArrayLike | None = None,
         expected: float | None = None,
-        ratio: object | None = None,
+        ratio: RatioSource | None = None,
         settings: ArrayLike | None = None,
     ) -> KernelTest:
         """Freeze the settings and take `reference` (n, d) with `weights` (n,), rescaled to sum to `expected`.
@@ -119,18 +122,25 @@ class KernelTest:
         statistic's Hessian come from them. Without them a random part of the reference (n_centers events, five times
         as many for the linear statistic, at most a fifth of it) is removed for this; `expected`, by default the sum of
         all weights, stays. Fewer settings events than n_centers means fewer centres.
+
+        `ratio` are the coefficients delta(x) of log r(x; nu) of the reference's events, as `RatioCoefficients`, linear
+        ones (n, k) or (linear, quadratic), or a function delta(x) that returns them: nuisance parameters nu are then
+        profiled, and the yield is one of them unless it is known. Other events come with a `ratio` of their own, unless
+        it is a function.
         """
-        if ratio is not None:
-            raise ConfigError("ratio (profiled nuisance parameters) is not supported by this version; pass None")
+        if ratio is not None and self.mode != "converged":
+            raise ConfigError(f"nuisance parameters are profiled by statistic='converged', not '{self.mode}'")
         rng = np.random.default_rng([self.seed])
         signed = self.mode == "linear"  # a quadratic form needs no positive weights, only a positive Hessian
         n_apart = self.n_centers * (EVENTS_PER_CENTER if self.mode == "linear" else 1)
         split = split_reference(reference, weights, expected, settings, n_apart, rng, signed=signed)
+        nuisances, beside = reference_columns(ratio, reference, split.rows, self._yield)
         apart, apart_w = split.settings, split.settings_weights
         frozen = freeze(apart, apart_w, self.widths, self.n_centers, self.standardise, self.embeddings, rng)
         z = frozen.scale(split.reference)
         if self.rank_tolerance > 0.0:
             frozen = frozen.truncate(z, split.weights, split.expected, self.penalty, self.rank_tolerance)
+        self._delta = ratio if callable(ratio) else None
         self._fitted = Fitted(
             settings=frozen,
             z=z,
@@ -139,31 +149,31 @@ class KernelTest:
             keys=row_keys(split.reference),
             settings_keys=row_keys(apart),
             from_reference=split.from_reference,
-            **self._fit_options(),
+            normalisation=self._yield if nuisances is None else Normalisation(0.0),
+            penalty=self.penalty,
+            compute=self._compute,
+            nuisances=nuisances,
+            beside=beside,
         )
         self._null, self._pool_keys, self._ratio = None, None, None
         return self
 
     @blockwise()
-    def statistic(self, data: ArrayLike, mode: str | None = None) -> Statistic:
-        """Return t and f of `data` (n, d) at every width; `mode` is the test's own statistic unless given."""
+    def statistic(
+        self,
+        data: ArrayLike,
+        mode: str | None = None,
+        ratio: RatioSource | None = None,
+        auxiliary: ArrayLike | None = None,
+    ) -> Statistic:
+        """Return t and f of `data` (n, d) at every width; `mode` is the test's own statistic unless given.
+
+        With profiled nuisance parameters: `ratio` are the data's coefficients delta(x), `auxiliary` (k,) the auxiliary
+        measurements of nu, zero unless given.
+        """
         fitted = self._need_fit()
         mode = self.mode if mode is None else check_name("statistic", mode, STATISTICS)
-        if mode != "linear" and bool((fitted.weights < 0).any()):
-            raise NegativeWeightError(f"the reference has negative weights, which statistic '{mode}' cannot use")
-        z = fitted.standardise("data", data)
-        fits, f = zip(*(fitted.fit(k, z, mode) for k in range(len(fitted.settings.widths))), strict=True)
-        return Statistic(
-            t=np.array([float(fit.t) for fit in fits]),
-            f=np.stack(f),
-            converged=all(bool(fit.converged) for fit in fits),
-            n_data=len(z),
-            mode=mode,
-            widths=fitted.settings.widths,
-            coefficients=tuple(fit.b[0].cpu().numpy() for fit in fits),
-            linear=np.array([float(fit.linear) for fit in fits]),
-            z=z,
-        )
+        return observe(fitted, as_events("data", data, fitted.z.shape[1]), mode, self._source(ratio), auxiliary)
 
     @blockwise()
     def calibrate(
@@ -177,6 +187,8 @@ class KernelTest:
         n_data: int | None = None,
         weights: ArrayLike | None = None,
         runner: Runner | None = None,
+        ratio: RatioSource | None = None,
+        nu: ArrayLike | None = None,
     ) -> Null:
         """Find the null distribution of the test's statistic and keep it.
 
@@ -195,10 +207,17 @@ class KernelTest:
         `unseen.search.toys`. `n_data` fixes the toys' N_D instead of throwing it: a test of shape alone, meant for
         normalisation="free". `progress(done, total)` is called after each batch. `runner`: workers that throw the
         toys, such as those of `unseen.workers`, to the same numbers; None for the threads of this process.
+
+        With profiled nuisance parameters "toys" and, for one width and where its check passes, "asymptotic" are there.
+        `ratio` are the pool's coefficients delta(x). Toys throw nu from its prior and the auxiliary measurements around
+        it; `nu` (k,) holds the true values fixed, to compare null distributions.
         """
         name = method if method == "auto" else check_name("calibration", method, CALIBRATIONS)
-        choose_method(name, self.mode)
-        simulation, keys = self._simulation(pool, weights, name, reference)
+        fitted = self._need_fit()
+        choose_method(name, self.mode, 0 if fitted.nuisances is None else len(fitted.settings.widths))
+        at = as_true_values(fitted.nuisances, nu)
+        source = self._source(ratio)
+        simulation, keys = checked_simulation(fitted, pool, weights, name, self.mode, reference, source)
         n_data = len(simulation.pool) if name == "permutation" else n_data
         request = Request(
             name,
@@ -209,6 +228,7 @@ class KernelTest:
             None if n_data is None else check_count("n_data", n_data, 1),
             progress,
             runner,
+            at,
         )
         self._null, self._pool_keys = calibrated(simulation, request), keys
         return self._null
@@ -219,41 +239,33 @@ class KernelTest:
         signals: Mapping[str, ArrayLike],
         weights: ArrayLike | None = None,
         reference: str = "auto",
+        ratio: RatioSource | None = None,
+        signal_ratios: Mapping[str, RatioSource] | None = None,
     ) -> PseudoData:
         """Return what gives t of toys with and without signal events, for a study of power.
 
-        `pool`, `weights` and `reference` as for `calibrate`; `signals`: events (n, d) by name, used for nothing else.
+        `pool`, `weights`, `reference` and `ratio` as for `calibrate`; `signals`: events (n, d) by name, used for
+        nothing else, with `signal_ratios` by the same names.
         """
-        simulation, pool_keys = self._simulation(pool, weights, "toys", reference)
-        return make_pseudo_data(simulation, pool_keys, signals, self.mode)
+        fitted, source = self._need_fit(), self._source(ratio)
+        simulation, pool_keys = checked_simulation(fitted, pool, weights, "toys", self.mode, reference, source)
+        ratios = (
+            signal_ratios if self._delta is None else dict.fromkeys(signals, self._delta) | dict(signal_ratios or {})
+        )
+        return make_pseudo_data(simulation, pool_keys, signals, self.mode, ratios)
 
-    def _simulation(
-        self, pool: ArrayLike | None, weights: ArrayLike | None, method: str, reference: str
-    ) -> tuple[Simulation, Keys]:
-        """Return the union of reference and pool, and the pool's keys; permutations redraw equal weights only."""
-        fitted = self._need_fit()
-        x, w = self._pool(pool, weights, method)
-        keys = row_keys(x)
-        fitted.check_new("data" if method == "permutation" else "pool", keys)
-        if method == "permutation":
-            reference = "redrawn"
-            if not fitted.uniform:
-                raise ConfigError("permutations need equal reference weights: an event's weight tells what it is")
-        return simulation_of(fitted, fitted.settings.scale(x), w, reference), keys
-
-    def _pool(self, pool: ArrayLike | None, weights: ArrayLike | None, method: str) -> tuple[Floats, Floats | None]:
-        """Return the validated pool and its weights; no pool is an empty one, for the analytic null alone."""
-        n_features = self._need_fit().z.shape[1]
-        if pool is None:
-            if method != "asymptotic" and (method, self.mode) != ("auto", "linear"):
-                raise ConfigError(f"method '{method}' needs a pool of simulated events; only 'asymptotic' does without")
-            return np.empty((0, n_features)), None
-        x = as_events("pool", pool, n_features)
-        return x, None if weights is None else as_weights("the weights of the pool", weights, len(x))
+    def _source(self, ratio: RatioSource | None) -> RatioSource | None:
+        """Return where coefficients come from: `ratio`, or the function that the test was fitted with."""
+        return self._delta if ratio is None else ratio
 
     @blockwise()
-    def search(self, data: ArrayLike) -> SearchResult:
-        """Return the calibrated result for `data` (n, d); ConfigError if the toys' N_D are unlike theirs."""
+    def search(
+        self, data: ArrayLike, ratio: RatioSource | None = None, auxiliary: ArrayLike | None = None
+    ) -> SearchResult:
+        """Return the calibrated result for `data` (n, d); ConfigError if the toys' N_D are unlike theirs.
+
+        `ratio` and `auxiliary` as for `statistic`.
+        """
         fitted, null = self._need_fit(), self._null
         if null is None or self._pool_keys is None:
             raise NotFittedError("search needs a null distribution; call calibrate(pool) first")
@@ -265,7 +277,7 @@ class KernelTest:
         elif not np.array_equal(keys, self._pool_keys):
             raise OverlapError("permutations were calibrated with other data; pass the same data to both")
         check_comparable(null, len(x), fitted.expected, self._yield)
-        observed = self.statistic(x, mode=null.mode)
+        observed = self.statistic(x, null.mode, ratio, auxiliary)
         result = assemble(
             fitted, null, observed, self._pool_keys, normalisation=self.normalisation, n_centers=self.n_centers
         )
@@ -306,19 +318,8 @@ class KernelTest:
 
     def save(self, path: str | Path) -> None:
         """Write the whole test (settings, reference, null, last fit) as one .npz without pickled objects."""
-        fitted = self._need_fit()
-        arrays, header = archive.pack_fitted(fitted)
-        null_arrays, null = archive.pack_null(self._null)
-        last_arrays, last = archive.pack_last(None if self._ratio is None else self._ratio.statistic)
-        arrays |= null_arrays | last_arrays
-        if self._pool_keys is not None:
-            arrays["pool_keys"] = self._pool_keys
-        header |= {
-            "options": self.options,
-            "null": null,
-            "last": last,
-            "best": None if self._ratio is None else self._ratio.best,
-        }
+        last = None if self._ratio is None else (self._ratio.statistic, self._ratio.best)
+        arrays, header = archive.pack_test(self._need_fit(), self._null, self._pool_keys, last, self.options)
         archive.write(Path(path), arrays, header)
 
     @classmethod
@@ -327,7 +328,7 @@ class KernelTest:
         arrays, header = archive.read(Path(path))
         try:
             test = cls(**header["options"])
-            test._fitted = fitted = archive.unpack_fitted(arrays, header, **test._fit_options())
+            test._fitted = fitted = archive.unpack_fitted(arrays, header, test._yield, test.penalty, test._compute)
             test._null = archive.unpack_null(arrays, header["null"])
             last = archive.unpack_last(arrays, header["last"], fitted.settings.widths)
             test._ratio = None if last is None else Ratio(fitted, last, header["best"])
@@ -342,10 +343,6 @@ class KernelTest:
         names = ("widths", "n_centers", "penalty", "normalisation", "seed", "combination", "standardise", "embeddings")
         more = ("rank_tolerance", "memory_budget", "precision", "device")
         return {name: getattr(self, name) for name in (*names, *more)} | {"statistic": self.mode}
-
-    def _fit_options(self) -> dict[str, Any]:
-        """Return how the reference side fits."""
-        return {"normalisation": self._yield, "penalty": self.penalty, "compute": self._compute}
 
     def _need_fit(self) -> Fitted:
         if self._fitted is None:

@@ -19,7 +19,7 @@ from torch import Tensor
 from unseen.search.features import Features
 from unseen.search.normalisation import Normalisation
 
-__all__ = ["Batch", "Sums", "count", "gradient", "hessian", "log_likelihood_ratio", "make_batch"]
+__all__ = ["Batch", "Sums", "count", "gradient", "hessian", "log_likelihood_ratio", "make_batch", "played"]
 
 Sums = tuple[Tensor, Tensor, Tensor]
 LARGEST_F = 80.0  # exp of it is finite in float32; events of no weight in a fit may have any f
@@ -124,7 +124,7 @@ def _gradient_at_zero(batch: Batch, weight: float) -> Tensor:
     return batch.phi.accumulate(term).mul_(0.5 * weight).sub_(batch.ridge * batch.center)
 
 
-def _parts(batch: Batch, rows: slice) -> tuple[Tensor, Tensor]:
+def played(batch: Batch, rows: slice) -> tuple[Tensor, Tensor]:
     """Return (R, -D) of a block (T, rows): reference weights, and minus the data counts."""
     code = batch.code[:, rows].to(batch.weights.dtype)
     minus_data = code.clamp(max=0.0)
@@ -136,7 +136,7 @@ def _parts(batch: Batch, rows: slice) -> tuple[Tensor, Tensor]:
 
 def _residual(batch: Batch, rows: slice, f: Tensor | None) -> Tensor:
     """Return d(n L)/df (T, rows): w sigmoid(f) on the reference, -sigmoid(-f) on the data."""
-    reference, minus_data = _parts(batch, rows)
+    reference, minus_data = played(batch, rows)
     if f is None:
         return reference.add_(minus_data).mul_(0.5)
     slope = f.mul_(0.25).add_(0.5) if batch.quadratic else f.sigmoid_()
@@ -148,7 +148,7 @@ def hessian(batch: Batch, b: Tensor) -> Tensor:
     small = b.to(batch.weights.dtype)
 
     def term(rows: slice, phi: Tensor) -> Tensor:
-        reference, minus_data = _parts(batch, rows)
+        reference, minus_data = played(batch, rows)
         curvature = reference.sub_(minus_data)
         if batch.quadratic:
             curvature *= 0.25
@@ -166,7 +166,7 @@ def log_likelihood_ratio(batch: Batch, b: Tensor) -> Tensor:
 
     def term(rows: slice, phi: Tensor) -> Tensor:
         f = small @ phi.T
-        reference, minus_data = _parts(batch, rows)
+        reference, minus_data = played(batch, rows)
         data = (minus_data.mul_(f)).sum(1)
         return -(data + f.clamp_(max=LARGEST_F).expm1_().mul_(reference).sum(1))
 

@@ -11,11 +11,14 @@ import torch
 from torch import Tensor
 
 from unseen.search.features import Features
-from unseen.search.loss import Sums, make_batch
+from unseen.search.loss import Batch, Sums, make_batch
 from unseen.search.normalisation import Normalisation
 from unseen.search.parallel import run_parts
 from unseen.search.precondition import DataWhitener, Preconditioner, Shared
-from unseen.search.statistic import LinearForm, fit_batch, require_convergence, shared_factor
+from unseen.search.profile_fit import profile
+from unseen.search.profile_nuisances import Nuisances
+from unseen.search.profile_toys import ProfilePlan
+from unseen.search.statistic import Fit, LinearForm, fit_batch, require_convergence, shared_factor
 from unseen.search.toys import Codes, Index, ToyPlan
 from unseen.search.validate import Floats
 
@@ -30,11 +33,12 @@ DENSE = 0.05  # toys that use less of the union than this are fitted one by one 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a toy is fitted: statistic, normalisation and penalty."""
+    """How a toy is fitted: statistic, normalisation, penalty, and the nuisance parameters that are profiled."""
 
     mode: str
     normalisation: Normalisation
     penalty: float
+    nuisances: Nuisances | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,8 @@ def make_fits(
     plan: ToyPlan, union: Features, weights: Tensor, chord: Tensor, form: LinearForm, recipe: Recipe
 ) -> ToyFits:
     """Return what toys are fitted with, the whitener included where it pays: it takes some work."""
-    whitener = _whitener(plan, union, recipe) if recipe.mode != "linear" else None
+    alike = recipe.mode == "linear" or recipe.nuisances is not None  # one Hessian serves all toys
+    whitener = None if alike else _whitener(plan, union, recipe)
     return ToyFits(plan, union, weights, chord, form, recipe, whitener)
 
 
@@ -100,12 +105,22 @@ def fit_toys(fits: ToyFits, which: list[range], tick: Callable[[int], None]) -> 
             quadratic=recipe.mode == "one_step",
             sums=_known_sums(plan, toys, w) if equal else None,
         )
-        fit = fit_batch(batch, start, fits.form, recipe.mode)
+        fit = _fit(fits, batch, start, toys)
         require_convergence(fit, "toys")
         t[toys.start - first : toys.stop - first] = fit.t.cpu().numpy()
         linear[toys.start - first : toys.stop - first] = fit.linear.cpu().numpy()
         tick(len(toys))
     return t, linear
+
+
+def _fit(fits: ToyFits, batch: Batch, start: Preconditioner, toys: range) -> Fit:
+    """Return the fits of `toys`; a profiled statistic stands for its own linear one."""
+    plan, nuisances = fits.plan, fits.recipe.nuisances
+    if nuisances is None or not isinstance(plan, ProfilePlan):
+        return fit_batch(batch, start, fits.form, fits.recipe.mode)
+    a = torch.from_numpy(plan.auxiliary[toys.start : toys.stop]).to(batch.code.device)
+    found = profile(batch, nuisances, a, fits.chord)
+    return Fit(found.t, found.b, found.t, found.converged)
 
 
 def _drawn(plan: ToyPlan, which: list[range], n_union: int) -> Iterator[tuple[range, Tensor]]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from unseen.errors import CorruptFileError
+from unseen.search.profile_report import Profile
 from unseen.search.validate import Floats
 
 __all__ = ["SearchResult", "Statistic"]
@@ -19,8 +20,9 @@ class Statistic:
     """The statistic of one data set at every width, and the log density ratio behind it.
 
     t (n_widths,); f (n_widths, n_data) at the data events; coefficients: b (r,) of each width; linear (n_widths,): the
-    linear statistic of the same data; z (n_data, d): the data in standardised units. `converged` is always
-    true (a fit that is not raises ConvergenceError); for `one_step` it says that the one linear system was solved.
+    linear statistic of the same data, or t itself where a `profile` of nuisance parameters is; z (n_data, d): the data
+    in standardised units, `beside` (n_data, p) their columns psi. `converged` is always true (a fit that is not raises
+    ConvergenceError); for `one_step` it says that the one linear system was solved.
     """
 
     t: Floats
@@ -32,6 +34,8 @@ class Statistic:
     coefficients: tuple[Floats, ...] = field(repr=False)
     linear: Floats
     z: Floats = field(repr=False)
+    profile: Profile | None = None
+    beside: Floats | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,9 @@ class SearchResult:
     it can take: with `at_resolution` the statement is p <= p_value. p_interval and z_interval are 68.27 %
     Clopper-Pearson intervals on k of n, for the analytic null those of the simulation behind it; an unbounded end of
     z_interval is None. p_per_width come from the smooth null and may lie beyond the toys' reach: they rank the widths,
-    they are not the result. nu_hat, nu_error, tau and delta
-    belong to profiled nuisances and are None without them.
+    they are not the result. nu_hat and nu_error (of the reference hypothesis), tau and
+    delta (n_widths) belong to profiled nuisance parameters, whose names and pulls are in checks["nuisances"]; they are
+    None without them.
     """
 
     p_value: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unseen.errors import NotEnoughEventsError, ShapeError
 from unseen.search.features import FeatureMap, make_map
@@ -45,10 +46,8 @@ class Settings:
         return replace(self, maps=maps)
 
 
-def set_apart(
-    reference: Floats, weights: Floats, n_centers: int, rng: np.random.Generator
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Split off n_centers random reference events, at most a fifth: (settings, their weights, reference, weights)."""
+def set_apart(reference: Floats, weights: Floats, n_centers: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Return which reference events (n,) to split off for the settings: n_centers random ones, at most a fifth."""
     n = len(reference)
     if n < MIN_REFERENCE:
         raise NotEnoughEventsError(f"reference has {n} events; at least {MIN_REFERENCE} are needed")
@@ -59,7 +58,7 @@ def set_apart(
             "the reference events set apart for the settings have no positive sum of weights; drop zero-weight events "
             "or pass settings"
         )
-    return reference[taken], weights[taken], reference[~taken], weights[~taken]
+    return taken
 
 
 def column_ranges(embeddings: tuple[int, ...] | None, n_features: int) -> list[tuple[int, int]]:

@@ -6,25 +6,39 @@ a limited-memory BFGS update, each fit with its own corrections, step lengths an
 not there gets Newton steps with its own Hessian. Every pass over the events serves all fits: those that search along
 their line, and those that take a new direction. The losses are convex, so slopes alone tell whether a step went too
 far, and the loss itself, which float32 cannot resolve near its minimum, is never needed.
+
+`descend` does the same for any smooth loss with its `Rules`. Where it is not convex the direction is still downhill,
+and an update of negative curvature is left out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
 
 from unseen.search.loss import Batch, gradient
-from unseen.search.newton import OVERSHOOT, damped_newton, next_step
+from unseen.search.newton import LOGISTIC, OVERSHOOT, Rules, newton_steps, next_step
 from unseen.search.precondition import Preconditioner
 
-__all__ = ["Solution", "minimise"]
+__all__ = ["Solution", "descend", "minimise"]
 
 MAX_PASSES = 200
 MEMORY = 20  # correction pairs kept for each fit
 SHRINK = 0.75  # drop finished fits from the batch when fewer than this fraction is left
 Pair = tuple[Tensor, Tensor, Tensor]
+
+
+class Fits(Protocol):
+    """A batch of fits, of which some can be picked."""
+
+    def pick(self, at: Tensor) -> Self:
+        """Return the fits `at` alone."""
+
+
+B = TypeVar("B", bound=Fits)
 
 
 @dataclass(frozen=True)
@@ -37,11 +51,12 @@ class Solution:
 
 
 @dataclass
-class _State:
+class _State(Generic[B]):
     """The fits still moving: their columns, position, gradient, direction, slope, step on trial and BFGS pairs."""
 
     columns: Tensor
-    batch: Batch
+    batch: B
+    rules: Rules[B]
     start: Preconditioner
     b: Tensor
     g: Tensor
@@ -66,9 +81,23 @@ def minimise(
 
     `first` (T, r) is the gradient at 0 if it is known.
     """
-    b = torch.zeros_like(batch.ridge)
-    converged = torch.zeros(batch.size, dtype=torch.bool, device=b.device)
-    state = _start(batch, start, gradient(batch, None) if first is None else first)
+    g = gradient(batch, None) if first is None else first
+    return descend(batch, LOGISTIC, start, torch.zeros_like(batch.ridge), g, tolerance, max_passes)
+
+
+def descend(
+    batch: B,
+    rules: Rules[B],
+    start: Preconditioner,
+    b: Tensor,
+    g: Tensor,
+    tolerance: float,
+    max_passes: int = MAX_PASSES,
+) -> Solution:
+    """Minimise every fit of `batch` from b (T, r) with its gradient g (T, r); see `minimise`."""
+    state = _start(batch, rules, start, b, g)
+    b = b.clone()
+    converged = torch.zeros(len(b), dtype=torch.bool, device=b.device)
     passes = 0
     while len(state.columns) and passes < max_passes:
         # A slope above zero is a direction that rounding has spoilt: no arrival, and left to Newton steps.
@@ -87,22 +116,22 @@ def minimise(
     b[state.columns] = torch.where(converged[state.columns, None], b[state.columns], state.b)
     for i in (~converged).nonzero()[:, 0].tolist():
         one = torch.tensor([i], device=b.device)
-        b[one], ok = damped_newton(batch.pick(one), torch.nan_to_num(b[one]), tolerance)
+        b[one], ok = newton_steps(batch.pick(one), torch.nan_to_num(b[one]), tolerance, rules)
         converged[i] = ok
     return Solution(b, converged, passes)
 
 
-def _start(batch: Batch, start: Preconditioner, g: Tensor) -> _State:
+def _start(batch: B, rules: Rules[B], start: Preconditioner, b: Tensor, g: Tensor) -> _State[B]:
     p = -start.solve(g)
     slope = (g * p).sum(1)
-    columns = torch.arange(batch.size, device=g.device)
-    return _State(columns, batch, start, torch.zeros_like(g), g, p, slope, torch.ones_like(slope))
+    columns = torch.arange(len(b), device=g.device)
+    return _State(columns, batch, rules, start, b, g, p, slope, torch.ones_like(slope))
 
 
-def _advance(state: _State) -> None:
+def _advance(state: _State[B]) -> None:
     """Evaluate the gradients at the steps on trial; take the steps that did not go too far, shorten the others."""
     trial = state.b + state.step[:, None] * state.p
-    g = gradient(state.batch, trial)
+    g = state.rules.gradient(state.batch, trial)
     slope_there = (g * state.p).sum(1)
     taken = slope_there <= -OVERSHOOT * state.slope
     s, y = trial - state.b, g - state.g

@@ -31,7 +31,7 @@ from unseen.errors import ConfigError, NotEnoughEventsError
 from unseen.search.subsets import random_parts, random_subset
 from unseen.search.validate import Floats
 
-__all__ = ["REFERENCES", "Codes", "Index", "ToyPlan", "plan_toys"]
+__all__ = ["REFERENCES", "Codes", "Index", "ToyPlan", "plan_toys", "positive_poisson"]
 
 REFERENCES = ("redrawn", "fixed")
 MARGIN_SIGMA = 5.0  # the pool must hold N plus this many standard deviations
@@ -65,30 +65,34 @@ class ToyPlan:
         """Number of toys."""
         return len(self.n_data)
 
+    def acceptance(self, toy: int) -> Floats | None:
+        """Return the probability (n_reference + n_pool,) with which an event may play data in one toy, None: alike."""
+        return self.accept
+
     def draw(self, toy: int) -> Codes:
         """Return what each event of the union is in one toy: +1 reference, -1 data, 0 neither.
 
         Depends on the seed and `toy` alone.
         """
         rng = np.random.default_rng([self.seed, toy])
-        code = self._background(rng, int(self.n_data[toy]) - self.n_signal)
+        code = self._background(rng, int(self.n_data[toy]) - self.n_signal, self.acceptance(toy))
         if self.n_source == 0:
             return code
         return np.concatenate([code, -random_subset(rng, self.n_source, self.n_signal)])
 
-    def _background(self, rng: np.random.Generator, n_data: int) -> Codes:
+    def _background(self, rng: np.random.Generator, n_data: int, accept: Floats | None) -> Codes:
         """Return what each event of reference and pool is, with `n_data` of them as data."""
         n = self.n_reference + self.n_pool
         if self.reference == "fixed":
             code = np.ones(n, dtype=np.int8)
-            accept = None if self.accept is None else self.accept[self.n_reference :]
-            code[self.n_reference :] = -_data(rng, self.n_pool, n_data, accept)
+            own = None if accept is None else accept[self.n_reference :]
+            code[self.n_reference :] = -_data(rng, self.n_pool, n_data, own)
             return code
-        if self.accept is None:
+        if accept is None:
             return random_parts(rng, n, n_data, self.n_reference)
         code = random_subset(rng, n, self.n_reference)
         rest = np.flatnonzero(code == 0)
-        code[rest] = -_data(rng, len(rest), n_data, self.accept[rest])
+        code[rest] = -_data(rng, len(rest), n_data, accept[rest])
         return code
 
     def rows(self, toy: int) -> tuple[Index, Index]:
@@ -144,7 +148,7 @@ def plan_toys(
             f"need at least {needed} (20 times the expectation, {20 * expected:g}, is better)"
         )
     rng = np.random.default_rng([seed])
-    counts = np.full(n_toys, n_data) if n_data is not None else _positive_poisson(rng, expected, n_toys)
+    counts = np.full(n_toys, n_data) if n_data is not None else positive_poisson(rng, expected, n_toys)
     if counts.max() > available:
         raise NotEnoughEventsError(f"a toy drew {counts.max()} data events, the pool has {available}; enlarge the pool")
     thrown = np.random.default_rng([seed, YIELD_STREAM]).normal(0.0, sigma, n_toys) if sigma > 0 else np.zeros(n_toys)
@@ -162,7 +166,7 @@ def _available(accept: Floats, n_reference: int, reference: str) -> int:
     return int(accept.sum() * (1.0 - n_reference / len(accept)))
 
 
-def _positive_poisson(rng: np.random.Generator, mean: float, n: int) -> Index:
+def positive_poisson(rng: np.random.Generator, mean: float, n: int) -> Index:
     """Return `n` Poisson counts given that each is at least one: the inverse of the truncated distribution."""
     if mean > 30.0:  # zero has a probability below 1e-13
         return rng.poisson(mean, n)
