@@ -11,7 +11,7 @@ from torch import Tensor
 from unseen.errors import ConvergenceError
 from unseen.search.fitted import Fitted
 from unseen.search.profile_fit import ProfileFit, profile
-from unseen.search.profile_loss import ProfileBatch, hessian, information
+from unseen.search.profile_loss import ProfileBatch, hessian, redrawn
 from unseen.search.profile_report import Numbers, Profile
 from unseen.search.validate import Floats
 
@@ -61,11 +61,11 @@ def fit_profiled(fitted: Fitted, z: Floats, beside: Floats, auxiliary: Floats) -
 
 def _profile(null: ProfileBatch, fits: list[ProfileFit]) -> Profile:
     nu = fits[0].nu_null
-    fisher, redrawn, precision = information(null, nu), information(null, nu, power=2), null.precision
-    inverse = torch.linalg.inv(hessian(null, nu))
-    variance = (inverse @ (fisher + torch.diag(precision) + redrawn) @ inverse).diagonal()
-    prior = torch.where(precision > 0, 1.0 / precision.clamp(min=1e-300), torch.zeros_like(precision))
-    off = (inverse @ (fisher @ torch.diag(prior) @ fisher + fisher + redrawn) @ inverse).diagonal()
+    h, reference, precision = hessian(null, nu), redrawn(null, nu), null.precision
+    inverse, told = torch.linalg.inv(h), h - torch.diag(precision)  # by the data alone
+    variance = (inverse + inverse @ reference @ inverse).diagonal()
+    prior = torch.diag((precision > 0).to(h))
+    off = (inverse @ (told @ prior @ told + told + reference) @ inverse).diagonal()
     known = (precision > 0) & (off > 1e-12)
     pull = (nu - null.a)[0] / off.clamp(min=1e-300).sqrt()
     return Profile(
@@ -83,11 +83,13 @@ def _profile(null: ProfileBatch, fits: list[ProfileFit]) -> Profile:
 def coefficient_covariance(fits: ProfileBatch, x: Tensor) -> Tensor:
     """Return the covariance of b (r, r) of one fit at its minimum x (1, r + K), the nuisance parameters' part included.
 
-    H^-1 G H^-1 with G the covariance of the gradient: data, auxiliary measurements and the finite reference.
+    H^-1 G H^-1 with G the covariance of the gradient: data, auxiliary measurements and the finite reference. The
+    penalty is in H alone.
     """
-    spread = information(fits, x) + information(fits, x, power=2)
-    spread.diagonal()[fits.rank :] += fits.precision
-    inverse = torch.linalg.inv(hessian(fits, x))
+    h = hessian(fits, x)
+    spread = h + redrawn(fits, x)
+    spread.diagonal()[: fits.rank] -= 2.0 * fits.batch.ridge[0, : fits.rank]
+    inverse = torch.linalg.inv(h)
     covariance: Tensor = inverse @ spread @ inverse
     return covariance[: fits.rank, : fits.rank]
 

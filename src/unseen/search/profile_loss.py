@@ -21,7 +21,7 @@ from unseen.search.loss import LARGEST_F, Batch, played
 from unseen.search.newton import Rules
 from unseen.search.profile_nuisances import Nuisances
 
-__all__ = ["EXTENDED", "ProfileBatch", "information", "value"]
+__all__ = ["EXTENDED", "ProfileBatch", "hessian", "redrawn", "value"]
 
 
 @dataclass(frozen=True)
@@ -93,25 +93,50 @@ def value(fits: ProfileBatch, x: Tensor) -> Tensor:
     return fits.batch.phi.accumulate(term, beside=not fits.kernel) + cost
 
 
-def information(fits: ProfileBatch, x: Tensor, power: int = 1) -> Tensor:
-    """Return sum_R (w r exp f)^power g g' of one fit, g = d(f + log r)/d(b, nu), float64 (r + K, r + K).
+def _chain(fits: ProfileBatch, x: Tensor) -> Tensor:
+    """Return d(b, m) / d(b, nu) (r + p, r + K) of one fit."""
+    r = fits.rank
+    j = fits.nuisances.jacobian(x[:, r:])[0]
+    chain = torch.zeros(r + len(j), r + j.shape[1], dtype=j.dtype, device=j.device)
+    chain[:r, :r] = torch.eye(r)
+    chain[r:, r:] = j
+    return chain
 
-    Power 1 is the expected information of the data, 2 the covariance that a redrawn reference adds to the gradient.
-    """
-    c, r = fits.coefficients(x), fits.rank
+
+def information(fits: ProfileBatch, x: Tensor) -> Tensor:
+    """Return sum_R w r exp f g g' of one fit, g = d(f + log r)/d(b, nu), float64 (r + K, r + K)."""
+    c = fits.coefficients(x)
 
     def term(rows: slice, phi: Tensor) -> Tensor:
         reference, _ = played(fits.batch, rows)
-        rate = (c @ phi.T).clamp_(max=LARGEST_F).exp_().mul_(reference).pow_(power)
+        rate = (c @ phi.T).clamp_(max=LARGEST_F).exp_().mul_(reference)
         exact = phi.double()
-        return exact.T @ (exact * rate.T.double())
+        return exact.T @ (exact * rate.T)
 
-    joint = fits.batch.phi.accumulate(term, beside=not fits.kernel)
-    j = fits.nuisances.jacobian(x[:, r:])[0]
-    chain = torch.zeros(len(joint), r + j.shape[1], dtype=j.dtype, device=j.device)
-    chain[:r, :r] = torch.eye(r)
-    chain[r:, r:] = j
-    result: Tensor = chain.T @ joint @ chain
+    chain = _chain(fits, x)
+    result: Tensor = chain.T @ fits.batch.phi.accumulate(term, beside=not fits.kernel) @ chain
+    return result
+
+
+def redrawn(fits: ProfileBatch, x: Tensor) -> Tensor:
+    """Return the covariance (r + K, r + K) that a redrawn reference, scaled to N, adds to the gradient of one fit.
+
+    It is sum_R w^2 (h - m)(h - m)' with h = r exp f g and m its weighted mean.
+    """
+    c = fits.coefficients(x)
+
+    def term(rows: slice, phi: Tensor) -> Tensor:
+        weights = played(fits.batch, rows)[0].T.double()
+        rate = (c @ phi.T).clamp_(max=LARGEST_F).exp_().T
+        h = torch.cat([phi.double() * rate, torch.ones_like(weights)], dim=1) * weights
+        return torch.cat([h.T @ h, h.sum(0, keepdim=True)])
+
+    found = fits.batch.phi.accumulate(term, beside=not fits.kernel)
+    squares, sums = found[:-1], found[-1]
+    center = torch.eye(len(squares), dtype=squares.dtype, device=squares.device)[:-1]
+    center[:, -1] = -sums[:-1] / sums[-1]
+    chain = _chain(fits, x)
+    result: Tensor = chain.T @ center @ squares @ center.T @ chain
     return result
 
 

@@ -30,8 +30,9 @@ class Profile:
     nu_with_f: tuple[Numbers, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
+        """Return lists of plain values."""
+        plain = {name: list(value) for name, value in asdict(self).items()}
+        return plain | {"nu_with_f": [list(nu) for nu in self.nu_with_f]}
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Profile:
