@@ -92,8 +92,10 @@ def test_an_interrupted_training_continues_to_the_same_bits(
     assert content(tmp_path / "cut") == content(tmp_path / "whole")
 
 
+# A shell gives the jobs in its background a SIGINT that is ignored, and Python then leaves it so.
 SCRIPT = """
-import sys, torch
+import signal, sys, torch
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from tests.embed.toy import objective_settings, toy_events, toy_settings
 from unseen.embed import train
 torch.set_num_threads(1)

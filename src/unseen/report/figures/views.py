@@ -41,6 +41,9 @@ SHOWN: tuple[Any, ...] = (
     {"name": "add-objects", "most": {"electrons": 1, "muons": 2, "jets": 2}},
     "rescale-pt",
     "shift-met",
+    "overlay",
+    "decay-taus",
+    {"name": "kick-met", "mean": 150.0},
 )
 
 COLUMNS = 5
@@ -62,8 +65,9 @@ def views_figure(events: Events, row: int, views: Sequence[ViewConfig] | None = 
     chosen = list(views) if views is not None else [resolve(item, VIEWS, "view") for item in SHOWN]
     rows = math.ceil((len(chosen) + 1) / COLUMNS)
     normalisation = Normalisation.fit(events, log_pt=True)
-    event = events[row : row + 1]
-    before = torch.tensor(event.objects), torch.tensor(event.present)
+    pair = events[np.array([row, (row + 1) % len(events)])]  # views that mix events take the next one
+    both = torch.tensor(pair.objects), torch.tensor(pair.present)
+    before = both[0][:1], both[1][:1]
     with hep_style("views"):
         figure = new_figure(1.85 * rows + 0.5, 2.0 * WIDTH)
         axes = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
@@ -71,7 +75,7 @@ def views_figure(events: Events, row: int, views: Sequence[ViewConfig] | None = 
         axes[0].set_title("the event", loc="left", fontsize=11)
         for i, (axis, view) in enumerate(zip(axes[1:], chosen, strict=False)):
             generator = torch.Generator().manual_seed(seed + i)
-            after = view.build(events.schema, normalisation)(*before, generator)
+            after = view.build(events.schema, normalisation)(*(both if view.mixes else before), generator)
             _draw(axis, events.schema, *_arrays(before), hollow=True)
             _draw(axis, events.schema, *_arrays(after[:2]), hollow=False)
             axis.set_title(view.name, loc="left", fontsize=11, fontfamily="monospace")
