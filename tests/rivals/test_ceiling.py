@@ -100,6 +100,25 @@ def test_exact_power_agrees_with_toys(fluctuate: bool) -> None:
     assert power.z == pytest.approx(stats.norm.isf(np.interp(power.median_t, power.t, power.null)), abs=1e-3)
 
 
+def test_exact_power_of_shape_alone_agrees_with_toys() -> None:
+    rng = np.random.default_rng(5)
+    n, n_s, n_toys = 200, 15, 5000
+
+    def toys(n_signal: int) -> Floats:
+        x = rng.normal(size=(n_toys, n + n_s))
+        x[:, :n_signal] = rng.normal(2.0, 0.3, size=(n_toys, n_signal))
+        log_r = log_ratio_1d(x.reshape(-1, 1)).reshape(x.shape)
+        return np.asarray(2 * (np.logaddexp(0, np.log(n_s / n) + log_r).sum(axis=1) - n_s))
+
+    power = exact_power(points_1d(), n, n_s, shape=True)
+    for survival, sample in ((power.null, toys(0)), (power.alternative, toys(n_s))):
+        assert stats.kstest(sample, lambda t, sf=survival: 1 - np.interp(t, power.t, sf)).pvalue > 1e-3
+    blind = exact_power(Points(np.zeros(1), np.ones(1), np.ones(1)), 50.0, 20, shape=True)
+    assert abs(blind.z) < 0.1  # counting says nothing here
+    with pytest.raises(ConfigError, match="shape or fluctuate"):
+        exact_power(points_1d(), n, n_s, shape=True, fluctuate=True)
+
+
 def test_needed_signal_is_where_the_median_crosses() -> None:
     points = points_1d()
     n_3 = signal_needed(points, EXPECTED, 3.0)

@@ -2,7 +2,8 @@
 
 t is a sum over events of h(x) = log(1 + N_S / N r(x)), and the number of events is Poisson: its distribution is a
 compound Poisson one, whose characteristic function is exp(N (phi - 1)) with phi that of h for one event. A Fourier
-transform inverts it: tails down to 1e-13 (Z = 7) at the cost of a toy.
+transform inverts it: tails down to 1e-13 (Z = 7) at the cost of a toy. Where the number of events is fixed (a test of
+shape alone) the characteristic function is a power of phi.
 """
 
 from __future__ import annotations
@@ -73,12 +74,19 @@ class ExactPower:
     alternative: Floats = field(repr=False)
 
 
-def exact_power(points: Points, expected: float, n_signal: int, *, fluctuate: bool = False) -> ExactPower:
+def exact_power(
+    points: Points, expected: float, n_signal: int, *, fluctuate: bool = False, shape: bool = False
+) -> ExactPower:
     """Return the power of t = 2 [ sum log(1 + N_S / N r) - N_S ] for N_S = `n_signal` added to Poisson(`expected`).
 
-    Exactly N_S events are added, or Poisson(N_S) with `fluctuate`. Z is cut off at 7.65 (p = 1e-14).
+    Exactly N_S events are added, or Poisson(N_S) with `fluctuate`. `shape` is the test that does not know the yield: it
+    compares `expected` background events and N_S of signal with as many background events as both together. Z is cut
+    off at 7.65 (p = 1e-14). Errors: ConfigError (numbers out of range, both options), NonFiniteError,
+    NotEnoughEventsError (no point with signal).
     """
     n = check_positive("expected", expected)
+    if shape and fluctuate:
+        raise ConfigError("a test of shape alone has a fixed number of data events: choose shape or fluctuate")
     n_signal = check_count("n_signal", n_signal, 1)
     if np.isnan(points.log_ratio).any():
         raise NonFiniteError("log r is NaN at some points; it must be a number or -inf")
@@ -90,9 +98,10 @@ def exact_power(points: Points, expected: float, n_signal: int, *, fluctuate: bo
         raise NotEnoughEventsError("log r is -inf at every point: the test does not see this signal")
     width = float(2.0 * (mean + SPAN_SIGMA * spread) + SPAN_SIGMA * top) / GRID
     phi_b, phi_s = (np.fft.rfft(_masses(h, mass, width)) for mass in (points.background, points.signal))
-    null = np.exp(n * (phi_b - 1.0))
     added = np.exp(n_signal * (phi_s - 1.0)) if fluctuate else phi_s**n_signal
-    p0, p1 = (_survival(phi) for phi in (null, null * added))
+    background = phi_b ** round(n) if shape else np.exp(n * (phi_b - 1.0))
+    null = background * phi_b**n_signal if shape else background
+    p0, p1 = (_survival(phi) for phi in (null, background * added))
     middle = int(np.searchsorted(-p1, -0.5))  # the first value with P(T >= t) <= 1/2
     share = (p1[middle - 1] - 0.5) / max(p1[middle - 1] - p1[middle], np.finfo(float).tiny)
     log_p = np.log(np.maximum(p0[middle - 1 : middle + 1], SMALLEST_P))
@@ -102,11 +111,11 @@ def exact_power(points: Points, expected: float, n_signal: int, *, fluctuate: bo
     return ExactPower(float(stats.norm.isf(p)), p, median, t.astype(np.float64), p0, p1)
 
 
-def signal_needed(points: Points, expected: float, z: float, *, fluctuate: bool = False) -> float:
-    """Return N_z: the N_S whose median Z is `z`, linear between whole numbers."""
+def signal_needed(points: Points, expected: float, z: float, *, fluctuate: bool = False, shape: bool = False) -> float:
+    """Return N_z: the N_S whose median Z is `z`, linear between whole numbers; options as for `exact_power`."""
 
     def median(n: int) -> float:
-        return exact_power(points, expected, n, fluctuate=fluctuate).z if n > 0 else 0.0
+        return exact_power(points, expected, n, fluctuate=fluctuate, shape=shape).z if n > 0 else 0.0
 
     check_positive("z", z)
     if z > stats.norm.isf(10.0 * SMALLEST_P):

@@ -15,7 +15,7 @@ __all__ = ["BASELINES", "compare", "groups_of", "mean_number"]
 
 BASELINES = ("raw", "leading_pt")  # rows that gains are over: those with several kernel widths
 LEFT_OUT = "leave_out."
-EFFICIENCY_OF = "known"  # there is one ceiling, which knows the yield
+CEILING_OF = {"free": "free"}  # test -> test of the ceiling it is held against; all others use the yield: known
 
 
 def groups_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
@@ -36,7 +36,8 @@ def compare(rows: Sequence[Values]) -> list[Values]:
     `T.n3`, `T.n3_low`, `T.n3_high` (also n2, n5): geometric mean over the signals, where all are known.
     `T.S.gain_raw`, `T.S.gain_leading_pt`: N_3 of that row over N_3 of this one; `..._above` where that row's N_3 is
     beyond all signal events, so that the gain (or the mean) is larger than this. `T.S.efficiency`: N_3 of the
-    Neyman-Pearson row, which knows the yield, over this one. `T.gain_raw`, ..., `T.efficiency`: geometric means.
+    Neyman-Pearson row over this one: of shape alone for `free`, else the one that knows the yield. `T.gain_raw`, ...,
+    `T.efficiency`: geometric means.
     """
     groups = groups_of(rows)
     by_name = {row["name"]: row for row in rows}
@@ -52,7 +53,7 @@ def _derived(row: Values, groups: dict[str, list[str]], by_name: dict[str, Value
         for name in BASELINES:
             values |= _ratios(row, by_name.get(name, {}), group, group, signals, f"gain_{name}")
         if not group.startswith(LEFT_OUT):
-            values |= _ratios(row, ceiling, group, EFFICIENCY_OF, signals, "efficiency")
+            values |= _ratios(row, ceiling, group, CEILING_OF.get(group, "known"), signals, "efficiency")
     return values
 
 

@@ -20,7 +20,7 @@ from unseen.events import Events
 from unseen.power.rival import Samples
 from unseen.search.validate import Floats
 from unseen.seeds import generator
-from unseen.study.ceiling import CeilingEvents, ceiling_numbers
+from unseen.study.ceiling import CeilingEvents, ceiling_numbers, ceiling_points
 from unseen.study.grid import Entry
 from unseen.study.numbers import Values, power_numbers
 from unseen.study.pools import StudyPools, without_process
@@ -189,12 +189,19 @@ def _ceiling(work: Work) -> tuple[Values, list[str]]:
     notes: list[str] = []
     for name, signal in pools.signals.items():
         apart, injected = (everything(x, pools.train) for x in (pools.signals_apart[name], signal))
-        found, unknown = ceiling_numbers(
-            name, CeilingEvents(background, apart, test, injected), config.power.n_data, config.seed
-        )
-        values |= {f"known.{name}.{key}": value for key, value in found.items()}
-        notes += [f"known.{name}.{note}" for note in unknown]
+        points = ceiling_points(name, CeilingEvents(background, apart, test, injected), config.seed)
+        for yield_ in _yields(config):
+            rng = generator(config.seed, "study", "ceiling", name, yield_)
+            found, unknown = ceiling_numbers(points, config.power.n_data, rng, shape=yield_ == "free")
+            values |= {f"{yield_}.{name}.{key}": value for key, value in found.items()}
+            notes += [f"{yield_}.{name}.{note}" for note in unknown]
     return values, notes
+
+
+def _yields(config: StudyConfig) -> list[str]:
+    """Return which ceilings the tests of a study are held against: one of shape alone, one that knows the yield."""
+    tests = {*config.power.normalisations, *config.power.tests} - {"kernel"}
+    return [name for name, wanted in (("known", tests != {"free"}), ("free", "free" in tests)) if wanted]
 
 
 def _settings(entry: Entry, config: StudyConfig) -> dict[str, Any]:

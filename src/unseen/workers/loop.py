@@ -39,7 +39,7 @@ def nothing() -> None:
 
 def spoken(job: object) -> str:
     """A job in a message."""
-    return textwrap.shorten(str(job), 100, placeholder=" …")
+    return textwrap.shorten(str(job), 100, placeholder=" (shortened)")
 
 
 def run_jobs(
