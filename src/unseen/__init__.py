@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from unseen.events import Events, Sample, Schema, read
     from unseen.pipeline import run
     from unseen.search import KernelTest, Null, Region, Scorer, SearchResult, Statistic, positive_weights
-    from unseen.systematics import Nuisance, NuisanceSet
+    from unseen.systematics import DensityRatio, Nuisance, NuisanceSet, fit_kernel_ratio
 
 __all__ = [
+    "DensityRatio",
     "Ensemble",
     "Events",
     "KernelTest",
@@ -33,6 +34,7 @@ __all__ = [
     "SearchResult",
     "Statistic",
     "errors",
+    "fit_kernel_ratio",
     "load",
     "positive_weights",
     "read",
@@ -41,6 +43,7 @@ __all__ = [
 
 # Imported on first use: the search alone needs neither Lightning nor matplotlib.
 _HOMES = {
+    "DensityRatio": "unseen.systematics",
     "Ensemble": "unseen.embed",
     "Events": "unseen.events",
     "KernelTest": "unseen.search",
@@ -54,6 +57,7 @@ _HOMES = {
     "Scorer": "unseen.search",
     "SearchResult": "unseen.search",
     "Statistic": "unseen.search",
+    "fit_kernel_ratio": "unseen.systematics",
     "positive_weights": "unseen.search",
     "read": "unseen.events",
     "run": "unseen.pipeline",

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "CalibrationError",
+    "ClosureError",
     "ClusterError",
     "ConfigError",
     "ConvergenceError",
@@ -100,6 +101,10 @@ class NuisanceError(UnseenError):
 
 class NuisanceRangeError(NuisanceError):
     """A nuisance parameter was asked for at a value far outside its prior."""
+
+
+class ClosureError(NuisanceError):
+    """A density ratio does not close: events at nu differ from nominal ones weighted by it."""
 
 
 class CalibrationError(UnseenError):

@@ -9,7 +9,7 @@ sigma is the nuisance parameter with log r = sigma nu for every event: the yield
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -105,7 +105,11 @@ def coefficients_for(name: str, source: RatioSource | None, x: Floats) -> RatioC
             f"the test profiles nuisance parameters and {name} came without coefficients: pass ratio= with delta(x) of "
             f"these events, or a function delta(x) as ratio to fit"
         )
-    return as_coefficients(name, source(x) if callable(source) else source, len(x))
+    if not callable(source):
+        return as_coefficients(name, source, len(x))
+    found = as_coefficients(name, source(x), len(x))
+    names = tuple(getattr(source, "names", ()))  # a function may say what its parameters are called
+    return replace(found, names=names, what=found.what) if names else found
 
 
 def _numbers(what: str, values: ArrayLike) -> Floats:

@@ -7,19 +7,25 @@ from unseen.systematics.interpolation import interpolate
 from unseen.systematics.migration import Migration, migration
 from unseen.systematics.nuisance_set import Distorted, NuisanceSet
 from unseen.systematics.prior import Prior
+from unseen.systematics.ratio import Block, Closure, DensityRatio, RatioSamples, fit_kernel_ratio
 from unseen.systematics.table import NUISANCES, SystematicsConfig
 
 __all__ = [
     "NUISANCES",
     "Batch",
+    "Block",
+    "Closure",
+    "DensityRatio",
     "Distorted",
     "Migration",
     "Nuisance",
     "NuisanceConfig",
     "NuisanceSet",
     "Prior",
+    "RatioSamples",
     "SystematicsConfig",
     "attach_variation",
+    "fit_kernel_ratio",
     "interpolate",
     "migration",
 ]
