@@ -5,9 +5,10 @@ python benchmarks/training.py --encoder transformer --target 1.5 --out runs/benc
 python benchmarks/training.py --memory --out runs/bench/training-memory.json
 
 The plain loop is what published code for these embeddings does: a torch Dataset whose `__getitem__` makes the views of
-one event with numpy, a DataLoader with its default collation, and a loop of forward, backward, clip and step. Network,
-objective, optimiser, schedule, batch size, events and number of epochs are those of unseen. Both are timed in turns, so
-that other work on the machine slows both; `core seconds` counts what their threads worked, which it does not change.
+one event with numpy, a DataLoader with its default collation, and a loop of forward, backward, clip and step. The
+optimiser, schedule, batch size, events and number of epochs are those of unseen; so are network and objective, or, with
+`published maths`, what published code has of the same sizes (`published_maths.py`). All are timed in turns, so that
+other work on the machine slows all; `core seconds` counts what their threads worked, which it does not change.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from published_maths import published_encoder, published_objective
 from table import Row, row
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -137,7 +139,9 @@ def as_batch(parts: Sequence[Tensor], n_parameters: int) -> Batch:
     )
 
 
-def plain_loop(events: Events, config: TrainingConfig, workers: int, epochs: list[Clock]) -> None:
+def plain_loop(
+    events: Events, config: TrainingConfig, workers: int, epochs: list[Clock], published: bool = False
+) -> None:
     """Train as published code does; `epochs` gets the time at the end of every epoch."""
     normalisation = Normalisation.fit(events, log_pt=config.log_pt)
     labelling = encode(events, config.labels)
@@ -146,8 +150,13 @@ def plain_loop(events: Events, config: TrainingConfig, workers: int, epochs: lis
     n_parameters = sum(int(view.n_parameters) for view in config.views)
     problem = Problem(config.encoder.dim, len(labelling.names), n_parameters, events.schema, normalisation)
     objective = config.objective.build(problem)
-    objective.attach(network)
-    trained = [p for module in (network, objective) for p in module.parameters() if p.requires_grad]
+    if published:
+        network.encoder = published_encoder(config.encoder, events.schema, network.inputs.n_features, network.encoder)
+        loss_of: nn.Module = published_objective(objective)
+    else:
+        objective.attach(network)
+        loss_of = objective
+    trained = [p for module in (network, loss_of) for p in module.parameters() if p.requires_grad]
     optimiser = config.optimiser.build(trained, config.lr, config.weight_decay)
     chain = augmentations([view.name for view in config.views], normalisation)
     data = EventByEvent(events, labelling.target, chain, config.n_views or 1)
@@ -157,7 +166,7 @@ def plain_loop(events: Events, config: TrainingConfig, workers: int, epochs: lis
     for _ in range(config.epochs):
         for parts in loader:
             rows = as_batch(parts, n_parameters)
-            loss = objective(network(rows.objects, rows.present), rows)
+            loss = loss_of(network(rows.objects, rows.present), rows)
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(trained, config.gradient_clip or math.inf)
@@ -195,6 +204,7 @@ def throughput(config: TrainingConfig, n: int, rounds: int, target: float) -> li
         "unseen": lambda epochs: with_unseen(events, config, epochs),
         "plain": lambda epochs: plain_loop(events, config, 0, epochs),
         "plain, a worker process": lambda epochs: plain_loop(events, config, 1, epochs),
+        "plain, published maths": lambda epochs: plain_loop(events, config, 0, epochs, published=True),
     }
     measured: dict[str, list[tuple[float, float]]] = {key: [] for key in works}
     for _ in range(rounds):
@@ -202,7 +212,7 @@ def throughput(config: TrainingConfig, n: int, rounds: int, target: float) -> li
             measured[key].append(timed(work, n))
     best = {key: np.max(values, axis=0) for key, values in measured.items()}
     rows = []
-    for key in ("plain", "plain, a worker process"):
+    for key in [key for key in works if key != "unseen"]:
         for column, unit in enumerate(("events/s", "events/core s")):
             line = row(f"{name}: unseen against {key}", best["unseen"][column], unit, best[key][column])
             rows.append(line | {"target": target})

@@ -6,15 +6,18 @@ Nothing here is larger than (anchors, others): sums over positives go class by c
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 __all__ = ["LARGE", "Gather", "log_sum", "log_weight", "positives", "unit_mean", "unit_vectors"]
 
 Gather = Callable[[Tensor], Tensor]
 # Stands for minus infinity where a gradient must stay finite.
 LARGE = 1e30
+ROWS_IN_CACHE = 128  # of a matrix with some thousand columns
 
 
 def unit_vectors(x: Tensor, epsilon: float = 1e-6) -> Tensor:
@@ -52,8 +55,35 @@ def positives(anchors: Tensor, others: Tensor, target: Tensor, w: Tensor, here: 
 
 
 def log_sum(scaled: Tensor, others: Tensor, log_w: Tensor, here: Tensor) -> Tensor:
-    """log sum_{a != i} w_a exp(scaled_i . others_a), (b,); the one quadratic step, so few passes over the matrix."""
-    logits = torch.addmm(log_w[None, :], scaled, others.T)
-    rows = torch.arange(len(scaled), device=scaled.device)
-    logits[rows, here] = -LARGE
-    return logits.logsumexp(dim=1)
+    """log sum_{a != i} w_a exp(scaled_i . others_a), (b,): the one quadratic step. `log_w` gets no gradient.
+
+    The matrix is filled block by block while it is in the cache, and kept as it is for the gradient: automatic
+    differentiation would pass over it several more times.
+    """
+    apply: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] = _LogSum.apply
+    return apply(scaled, others, log_w, here)
+
+
+class _LogSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, scaled: Tensor, others: Tensor, log_w: Tensor, here: Tensor) -> Tensor:
+        terms = scaled.new_empty((len(scaled), len(others)))
+        largest, total = scaled.new_empty(len(scaled)), scaled.new_empty(len(scaled))
+        rows = torch.arange(len(scaled), device=scaled.device)
+        size = ROWS_IN_CACHE if scaled.device.type == "cpu" else len(scaled)
+        for start in range(0, len(scaled), size):
+            part = slice(start, min(start + size, len(scaled)))
+            inside = torch.addmm(log_w[None, :], scaled[part], others.T, out=terms[part])
+            inside[rows[: len(inside)], here[part]] = -LARGE
+            torch.amax(inside, dim=1, out=largest[part])
+            inside.sub_(largest[part, None]).exp_()
+            torch.sum(inside, dim=1, out=total[part])
+        ctx.save_for_backward(scaled, others, terms, total)
+        return largest + total.log()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        scaled, others, terms, total = ctx.saved_tensors
+        share = (gradient / total)[:, None]
+        return share * (terms @ others), terms.T @ (share * scaled), None, None

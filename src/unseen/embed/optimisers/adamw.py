@@ -22,5 +22,6 @@ class AdamWConfig(OptimiserConfig):
     beta2: float = Field(default=0.999, ge=0.0, lt=1.0, description="Decay of the mean of its square.")
 
     def build(self, parameters: Sequence[Tensor], lr: float, weight_decay: float) -> torch.optim.Optimizer:
-        """PyTorch's implementation."""
-        return torch.optim.AdamW(parameters, lr=lr, betas=(self.beta1, self.beta2), weight_decay=weight_decay)
+        """PyTorch's implementation, all arithmetic of a step in one pass."""
+        betas = (self.beta1, self.beta2)
+        return torch.optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=weight_decay, fused=True)
