@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from unseen.embed.data import Balance
 from unseen.embed.encoders import ENCODERS, EncoderConfig, MlpConfig
@@ -18,10 +27,19 @@ from unseen.embed.optimisers import OPTIMISERS, AdamWConfig, OptimiserConfig
 from unseen.errors import ConfigError, did_you_mean
 from unseen.events import Schema
 from unseen.events.normalisation import Normalisation
-from unseen.registry import resolve
+from unseen.registry import NamedConfig, resolve
 from unseen.views import VIEWS, ViewConfig
 
 __all__ = ["TrainingConfig"]
+
+# Fields that are a name, or a mapping with `name`: the classes of their settings by name, and what to call one.
+CHOICES: dict[str, tuple[Mapping[str, type[NamedConfig]], str]] = {
+    "encoder": (ENCODERS, "encoder"),
+    "objective": (OBJECTIVES, "objective"),
+    "labels": (LABELS, "label encoding"),
+    "inputs": (INPUTS, "inputs"),
+    "optimiser": (OPTIMISERS, "optimiser"),
+}
 
 
 class TrainingConfig(BaseModel):
@@ -96,25 +114,11 @@ class TrainingConfig(BaseModel):
     )
     ensemble: int = Field(default=1, gt=0, description="Train this many models (of every fold) with different seeds.")
 
-    @field_validator("encoder", mode="before")
+    @field_validator(*CHOICES, mode="before")
     @classmethod
-    def _encoder(cls, value: Any) -> Any:
-        return resolve(value, ENCODERS, "encoder")
-
-    @field_validator("inputs", mode="before")
-    @classmethod
-    def _inputs(cls, value: Any) -> Any:
-        return resolve(value, INPUTS, "inputs")
-
-    @field_validator("objective", mode="before")
-    @classmethod
-    def _objective(cls, value: Any) -> Any:
-        return resolve(value, OBJECTIVES, "objective")
-
-    @field_validator("optimiser", mode="before")
-    @classmethod
-    def _optimiser(cls, value: Any) -> Any:
-        return resolve(value, OPTIMISERS, "optimiser")
+    def _by_name(cls, value: Any, info: ValidationInfo) -> Any:
+        assert info.field_name is not None
+        return resolve(value, *CHOICES[info.field_name])
 
     @field_validator("views", "anomalies", mode="before")
     @classmethod
@@ -127,11 +131,6 @@ class TrainingConfig(BaseModel):
         if isinstance(value, str | Mapping):
             return resolve(value, VIEWS, "view")
         return tuple(cls._families(item) for item in value) if isinstance(value, list | tuple) else value
-
-    @field_validator("labels", mode="before")
-    @classmethod
-    def _labels(cls, value: Any) -> Any:
-        return resolve(value, LABELS, "label encoding")
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainingConfig:

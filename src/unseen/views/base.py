@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import torch
+from pydantic import AfterValidator
 from torch import Tensor, nn
 
 from unseen.events import Schema
 from unseen.events.normalisation import Normalisation
 from unseen.registry import NamedConfig
 
-__all__ = ["View", "ViewConfig", "Viewed", "apply_views"]
+__all__ = ["FactorRange", "View", "ViewConfig", "Viewed", "apply_views"]
+
+
+def _rising(factor: tuple[float, float]) -> tuple[float, float]:
+    if not 0 < factor[0] <= factor[1]:
+        raise ValueError(f"factor must be a rising range above 0, got {list(factor)}")
+    return factor
+
+
+FactorRange = Annotated[tuple[float, float], AfterValidator(_rising)]
 
 
 class Viewed(NamedTuple):

@@ -6,12 +6,12 @@ import math
 from typing import Literal
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor
 
 from unseen.events import Schema
 from unseen.events.normalisation import Normalisation
-from unseen.views.base import View, ViewConfig, Viewed
+from unseen.views.base import FactorRange, View, ViewConfig, Viewed
 from unseen.views.layout import Layout
 
 __all__ = ["RescalePt", "RescalePtConfig", "uniform"]
@@ -21,16 +21,10 @@ class RescalePtConfig(ViewConfig):
     """Settings of `rescale-pt`."""
 
     name: Literal["rescale-pt"] = "rescale-pt"
-    factor: tuple[float, float] = Field(default=(1.0, 5.0), description="Range of the factor on the pt of all objects.")
+    factor: FactorRange = Field(default=(1.0, 5.0), description="Range of the factor on the pt of all objects.")
     met: Literal["fixed", "scaled", "balanced"] = Field(
         default="fixed", description="The MET stays, is multiplied too, or takes up the change."
     )
-
-    @model_validator(mode="after")
-    def _range(self) -> RescalePtConfig:
-        if not 0 < self.factor[0] <= self.factor[1]:
-            raise ValueError(f"factor must be a rising range above 0, got {list(self.factor)}")
-        return self
 
     @property
     def n_parameters(self) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor
 
 from unseen.events import Schema
 from unseen.events.normalisation import Normalisation
-from unseen.views.base import View, ViewConfig, Viewed
+from unseen.views.base import FactorRange, View, ViewConfig, Viewed
 from unseen.views.layout import MET, Layout
 from unseen.views.rescale_pt import uniform
 
@@ -21,13 +21,7 @@ class ShiftMetConfig(ViewConfig):
     """Settings of `shift-met`."""
 
     name: Literal["shift-met"] = "shift-met"
-    factor: tuple[float, float] = Field(default=(0.5, 5.0), description="Range of the factor on the MET.")
-
-    @model_validator(mode="after")
-    def _range(self) -> ShiftMetConfig:
-        if not 0 < self.factor[0] <= self.factor[1]:
-            raise ValueError(f"factor must be a rising range above 0, got {list(self.factor)}")
-        return self
+    factor: FactorRange = Field(default=(0.5, 5.0), description="Range of the factor on the MET.")
 
     @property
     def n_parameters(self) -> int:
