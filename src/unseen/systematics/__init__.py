@@ -7,7 +7,20 @@ from unseen.systematics.interpolation import interpolate
 from unseen.systematics.migration import Migration, migration
 from unseen.systematics.nuisance_set import Distorted, NuisanceSet
 from unseen.systematics.prior import Prior
-from unseen.systematics.ratio import Block, Closure, DensityRatio, RatioSamples, fit_kernel_ratio
+from unseen.systematics.ratio import (
+    Block,
+    Closure,
+    DensityRatio,
+    RatioSamples,
+    fit_kernel_ratio,
+    fit_mixture_ratio,
+    fit_weight_ratio,
+    join,
+    moment_closure,
+    propose,
+    ratio_samples,
+    yield_ratio,
+)
 from unseen.systematics.table import NUISANCES, SystematicsConfig
 
 __all__ = [
@@ -26,6 +39,13 @@ __all__ = [
     "SystematicsConfig",
     "attach_variation",
     "fit_kernel_ratio",
+    "fit_mixture_ratio",
+    "fit_weight_ratio",
     "interpolate",
+    "join",
     "migration",
+    "moment_closure",
+    "propose",
+    "ratio_samples",
+    "yield_ratio",
 ]

@@ -21,6 +21,7 @@ class Closure:
     * nu: the tested values, k numbers each; n_data: for how many data events
     * shift: mean of the statistic above its null mean, in null standard deviations; error: its standard error
     * unweighted: the same without r; limit: what every shift has to stay below
+    * p_value: of an exact ratio differing as much on the events of the test
 
     Errors: ShapeError (lengths differ, nothing tested), NonFiniteError.
     """
@@ -31,19 +32,20 @@ class Closure:
     error: tuple[float, ...]
     n_data: float
     unweighted: tuple[float, ...] = ()
+    p_value: tuple[float, ...] = ()
     limit: float = CLOSURE_LIMIT
 
     def __post_init__(self) -> None:
-        for name in ("shift", "error", "unweighted"):
+        for name in ("shift", "error", "unweighted", "p_value"):
             object.__setattr__(self, name, tuple(float(value) for value in getattr(self, name)))
         object.__setattr__(self, "nu", tuple(tuple(float(value) for value in nu) for nu in self.nu))
         n = len(self.nu)
-        if n == 0 or len(self.shift) != n or len(self.error) != n or len(self.unweighted) not in (0, n):
+        if n == 0 or len(self.shift) != n or len(self.error) != n or {len(self.unweighted), len(self.p_value)} - {0, n}:
             raise ShapeError(
                 f"a closure at {n} values of nu has {len(self.shift)} shifts, {len(self.error)} errors and "
                 f"{len(self.unweighted)} unweighted ones; expected one of each for every nu, and at least one"
             )
-        numbers = (*self.shift, *self.error, *self.unweighted, *(v for nu in self.nu for v in nu))
+        numbers = (*self.shift, *self.error, *self.unweighted, *self.p_value, *(v for nu in self.nu for v in nu))
         if not all(abs(value) < float("inf") for value in numbers):
             raise NonFiniteError("a closure has values that are not finite")
 

@@ -19,8 +19,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from unseen.errors import ConvergenceError
+from unseen.systematics.ratio.expansion import ROWS
 from unseen.systematics.ratio.feature_map import FeatureMap
-from unseen.systematics.ratio.kernel import ROWS
 from unseen.systematics.ratio.monomials import Floats, monomials
 from unseen.systematics.ratio.samples import RatioSamples
 
@@ -50,7 +50,7 @@ class Problem:
         self.total = float(samples.weights.sum()) * len(samples.blocks)
         self.n = len(samples.z)
         self.parts: list[_Part] = []
-        self._free = held
+        self.free = held
         nominal = self._rows(samples.z)
         for block, nu in zip(samples.blocks, samples.nu, strict=True):
             m = torch.from_numpy(monomials(nu) @ whiten.T)
@@ -66,15 +66,22 @@ class Problem:
         for first in range(0, len(z), ROWS):
             rows = torch.from_numpy(z[first : first + ROWS])
             size = 8 * len(rows) * (1 + self.features.rank)
-            self._free -= size
-            chunks.append((rows, self.features(rows) if self._free >= 0 else None))
+            self.free -= size
+            chunks.append((rows, self.features(rows) if self.free >= 0 else None))
         return chunks
 
     def _add(self, chunks: list[tuple[Tensor, Tensor | None]], m: Tensor, weights: Floats, sign: float) -> None:
-        w = torch.from_numpy(np.ascontiguousarray(weights)) / self.total
+        w = torch.from_numpy(np.ascontiguousarray(weights))
         for i, (z, psi) in enumerate(chunks):
             rows = slice(i * ROWS, i * ROWS + len(z))
             self.parts.append(_Part(z, psi, m[0] if len(m) == 1 else m[rows], w[rows], sign))
+
+    def join(self, other: Problem) -> Problem:
+        """The problem of both sets of samples, with the same nu in every block; features are shared, not copied."""
+        both: Problem = object.__new__(Problem)
+        both.features, both.parts, both.free = self.features, self.parts + other.parts, other.free
+        both.total, both.n = self.total + other.total, self.n + other.n
+        return both
 
     def _logits(self, theta: Tensor) -> Iterator[tuple[_Part, Tensor, Tensor]]:
         """Each part with its features (n, 1 + r) and log r (n,), for theta (p, 1 + r)."""
@@ -85,7 +92,7 @@ class Problem:
 
     def loss(self, theta: Tensor) -> float:
         """The cross-entropy alone."""
-        return sum(float(part.weights @ softplus(-part.sign * log_r)) for part, _, log_r in self._logits(theta))
+        return sum(float(p.weights @ softplus(-p.sign * log_r)) for p, _, log_r in self._logits(theta)) / self.total
 
     def loss_and_gradient(self, theta: Tensor) -> tuple[float, Tensor]:
         """The cross-entropy and its gradient (p, 1 + r)."""
@@ -94,7 +101,7 @@ class Problem:
             total += float(part.weights @ softplus(-part.sign * log_r))
             pull = -part.sign * part.weights * torch.sigmoid(-part.sign * log_r)
             gradient += torch.outer(part.m, pull @ psi) if part.m.ndim == 1 else (part.m * pull[:, None]).T @ psi
-        return total, gradient
+        return total / self.total, gradient / self.total
 
 
 def minimise(problem: Problem, penalty: float, start: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ f = sum_j theta_j psi_j, |f|^2 = sum_j theta_j^2 / s_j.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +16,8 @@ from scipy.spatial.distance import pdist
 from torch import Tensor
 
 from unseen.errors import ConfigError, NotEnoughEventsError
-from unseen.systematics.ratio.kernel import ROWS, mean_kernel
+from unseen.systematics.ratio.expansion import ROWS, mean_kernel
 from unseen.systematics.ratio.monomials import Floats
-from unseen.systematics.ratio.samples import RatioSamples
 
 __all__ = ["FeatureMap", "make_features", "median_distance"]
 
@@ -58,39 +57,52 @@ def median_distance(x: Floats) -> float:
 
 
 def make_features(
-    samples: RatioSamples, n_centers: int, rank: int, widths: tuple[float, ...], rng: np.random.Generator
+    z: Floats,
+    weights: Floats,
+    pool: Sequence[Floats],
+    n_centers: int,
+    rank: int,
+    widths: tuple[float, ...],
+    rng: np.random.Generator,
 ) -> FeatureMap:
-    """Features for these samples; `widths` in units of the median distance of standardised events.
+    """Features for nominal events z (n, d) with weights (n,); `widths` in units of the median distance of centres.
 
-    Centres are drawn from nominal events and those at all nu. Errors: ConfigError (sizes), NotEnoughEventsError.
+    Centres are drawn from all samples of the `pool`, standardised as z is.
+    Errors: ConfigError (sizes), NotEnoughEventsError (all centres are the same).
     """
     if n_centers < 1 or rank < 1 or not widths or not all(0 < width < float("inf") for width in widths):
         raise ConfigError(f"n_centers {n_centers}, rank {rank} and widths {widths} have to be positive")
-    share = samples.weights / samples.weights.sum()
-    mean = share @ samples.z
-    std = np.sqrt(share @ (samples.z - mean) ** 2)
+    share = weights / weights.sum()
+    mean = share @ z
+    std = np.sqrt(share @ (z - mean) ** 2)
     std[std == 0] = 1.0
-    pool = np.concatenate([samples.z, *(np.asarray(block.z) for block in samples.blocks)])
-    drawn = pool[rng.choice(len(pool), size=min(n_centers, len(pool)), replace=False)]
+    drawn = _draw(pool, n_centers, rng)
     centers = np.unique((drawn - mean) / std, axis=0)
     if len(centers) < 2:
         raise NotEnoughEventsError(f"all {len(drawn)} centres are the same: does z vary from event to event?")
     scale = torch.tensor(widths, dtype=torch.float64) * median_distance(centers)
     plain = torch.from_numpy(mean), torch.from_numpy(std), torch.from_numpy(centers)
-    return _principal(samples, *plain, scale, rank)
+    return _principal(torch.from_numpy(z), torch.from_numpy(share), *plain, scale, rank)
+
+
+def _draw(pool: Sequence[Floats], n: int, rng: np.random.Generator) -> Floats:
+    """n rows of all samples together, different ones."""
+    starts = np.cumsum([0, *(len(part) for part in pool)])
+    chosen = np.sort(rng.choice(starts[-1], size=min(n, int(starts[-1])), replace=False))
+    which = np.searchsorted(starts, chosen, side="right") - 1
+    return np.concatenate([part[chosen[which == i] - starts[i]] for i, part in enumerate(pool)])
 
 
 def _principal(
-    samples: RatioSamples, mean: Tensor, std: Tensor, centers: Tensor, widths: Tensor, rank: int
+    z: Tensor, share: Tensor, mean: Tensor, std: Tensor, centers: Tensor, widths: Tensor, rank: int
 ) -> FeatureMap:
     values, vectors = torch.linalg.eigh(mean_kernel(centers, centers, widths))
     kept = values > SMALLEST * values[-1]
     whiten = vectors[:, kept] / values[kept].sqrt()
-    m, share = len(centers), torch.from_numpy(samples.weights / samples.weights.sum())
+    m = len(centers)
     raw = FeatureMap(mean, std, centers, widths, torch.zeros(m), whiten, torch.ones(1))
     offset = torch.zeros(m, dtype=torch.float64)
     second = torch.zeros(m, m, dtype=torch.float64)
-    z = torch.from_numpy(samples.z)
     for rows in _chunks(len(z)):
         k = raw.kernel(z[rows])
         offset += share[rows] @ k

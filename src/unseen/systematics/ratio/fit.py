@@ -16,23 +16,25 @@ from unseen.seeds import generator
 from unseen.systematics.ratio import checks
 from unseen.systematics.ratio.cross_entropy import Problem, minimise
 from unseen.systematics.ratio.density_ratio import DensityRatio
-from unseen.systematics.ratio.feature_map import FeatureMap, make_features
+from unseen.systematics.ratio.feature_map import make_features
 from unseen.systematics.ratio.kernel import KernelSource
 from unseen.systematics.ratio.monomials import Floats, labels, monomials
+from unseen.systematics.ratio.regression import expand
 from unseen.systematics.ratio.samples import Block, RatioSamples
 
 __all__ = ["PENALTIES", "fit_kernel_ratio"]
 
-PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)  # tried from large to small
+PENALTIES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)  # tried from large to small
 HELD_OUT = 1 / 3  # share of events on which penalties are compared
 DEPENDENT = 1e-7  # smallest eigenvalue of the correlations of monomials that counts as more than rounding
 
 
 @dataclass(frozen=True)
-class _Penalty:
-    """The penalty, what was compared to choose it, and the gain in cross-entropy over r = 1 on held-out events."""
+class _Choice:
+    """The penalty, theta of a fit with it, the gains of all that were tried over r = 1 on held-out events, the best."""
 
-    value: float
+    penalty: float
+    theta: Tensor
     tried: dict[str, float]
     gain: float | None
 
@@ -65,16 +67,20 @@ def fit_kernel_ratio(
     if penalty != "auto" and not (isinstance(penalty, (int, float)) and 0 < penalty < float("inf")):
         raise ConfigError(f"penalty is {penalty!r}; expected a number above zero or 'auto'")
     whiten = _whitening(made, names)
-    features = make_features(made, n_centers, rank, tuple(widths), generator(seed, "ratio", "centres"))
-    chosen = (
-        _choose(made, features, whiten, generator(seed, "ratio", "held-out"))
-        if penalty == "auto"
-        else _Penalty(float(penalty), {}, None)
-    )
-    theta = minimise(Problem(made, features, whiten), chosen.value, _nothing(whiten, features))
+    rng = generator(seed, "ratio", "centres")
+    features = make_features(made.z, made.weights, made.pool, n_centers, rank, tuple(widths), rng)
+    start = torch.zeros(len(whiten), 1 + features.rank, dtype=torch.float64)
+    if penalty == "auto":
+        train, held_out = made.split(HELD_OUT, generator(seed, "ratio", "held-out"))
+        learn = Problem(train, features, whiten)
+        judge = Problem(held_out, features, whiten, learn.free)
+        chosen, problem = _choose(learn, judge, start), learn.join(judge)
+    else:
+        chosen, problem = _Choice(float(penalty), start, {}, None), Problem(made, features, whiten)
+    theta = minimise(problem, chosen.penalty, chosen.theta)
     report = {
         "kind": "kernel",
-        "penalty": chosen.value,
+        "penalty": chosen.penalty,
         "penalties": chosen.tried,
         "gain": chosen.gain,
         "n_centers": len(features.centers),
@@ -84,46 +90,22 @@ def fit_kernel_ratio(
         "n_blocks": len(made.blocks),
         "seed": seed,
     }
-    return DensityRatio(
-        names, _limits(made), _source(features, torch.from_numpy(whiten).T @ theta, len(names)), None, report
-    )
+    expansion = expand(features, torch.from_numpy(whiten).T @ theta)
+    return DensityRatio(names, _limits(made), KernelSource(expansion, len(names)), None, report)
 
 
-def _nothing(whiten: Floats, features: FeatureMap) -> Tensor:
-    return torch.zeros(len(whiten), 1 + features.rank, dtype=torch.float64)
-
-
-def _source(features: FeatureMap, theta: Tensor, k: int) -> KernelSource:
-    """The same function, written as a sum of kernels."""
-    weights = features.projection @ theta[:, 1:].T
-    constant = theta[:, 0] - features.offset @ weights
-    return KernelSource(
-        mean=features.mean.numpy(),
-        std=features.std.numpy(),
-        centers=features.centers.numpy(),
-        widths=features.widths.numpy(),
-        weights=weights.contiguous().numpy(),
-        constant=constant.numpy(),
-        n_nuisances=k,
-    )
-
-
-def _choose(samples: RatioSamples, features: FeatureMap, whiten: Floats, rng: np.random.Generator) -> _Penalty:
-    """Fit two thirds of the events with ever smaller penalties, until the third one gets worse twice."""
-    train, held_out = samples.split(HELD_OUT, rng)
-    learn, judge = Problem(train, features, whiten), Problem(held_out, features, whiten)
-    theta = _nothing(whiten, features)
-    scale = float(held_out.weights.sum()) * len(held_out.blocks)
-    nothing, losses = judge.loss(theta), []
+def _choose(learn: Problem, judge: Problem, theta: Tensor) -> _Choice:
+    """Fit the one part of the events with ever smaller penalties, until the other part gets worse twice."""
+    nothing, best, gains = judge.loss(theta), theta, [-np.inf]
     for penalty in PENALTIES:
         theta = minimise(learn, penalty, theta)
-        losses.append(judge.loss(theta))
-        if len(losses) > 2 and min(losses[-2:]) > min(losses):
+        gains.append((nothing - judge.loss(theta)) * judge.total)
+        best = theta if gains[-1] == max(gains) else best
+        if max(gains[-2:]) < max(gains):
             break
-    best = int(np.argmin(losses))
-    gains = [(nothing - loss) * scale for loss in losses]
-    tried = {f"{penalty:g}": gain for penalty, gain in zip(PENALTIES, gains, strict=False)}
-    return _Penalty(PENALTIES[best], tried, gains[best])
+    tried = {f"{penalty:g}": gain for penalty, gain in zip(PENALTIES, gains[1:], strict=False)}
+    chosen = PENALTIES[int(np.argmax(gains)) - 1]
+    return _Choice(chosen, best, tried, max(gains))
 
 
 def _limits(samples: RatioSamples) -> Floats:

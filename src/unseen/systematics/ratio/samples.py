@@ -75,6 +75,11 @@ class RatioSamples:
         return [np.atleast_2d(np.asarray(block.nu, dtype=np.float64)) for block in self.blocks]
 
     @property
+    def pool(self) -> list[Floats]:
+        """z of the nominal sample and of every block."""
+        return [self.z, *(np.asarray(block.z) for block in self.blocks)]
+
+    @property
     def matched(self) -> bool:
         """Whether it is known which rows are the same event."""
         return self.event is not None and all(block.event is not None for block in self.blocks)
@@ -92,11 +97,12 @@ class RatioSamples:
             known = np.unique(np.concatenate(ids))
             chosen = rng.random(len(known)) < share
             sides = [chosen[np.searchsorted(known, each)] for each in ids]
-        return self._take([~side for side in sides]), self._take(sides)
-
-    def _take(self, rows: list[NDArray[np.bool_]]) -> RatioSamples:
-        if not all(side.any() for side in rows):
+        if not all(side.any() and not side.all() for side in sides):
             raise NotEnoughEventsError("too few events to hold some out: give more, or a penalty instead of 'auto'")
+        return self.take([~side for side in sides]), self.take(sides)
+
+    def take(self, rows: Sequence[NDArray[np.bool_]]) -> RatioSamples:
+        """Some rows, bool, of the nominal sample and of every block."""
         blocks = []
         for block, keep in zip(self.blocks, rows[1:], strict=True):
             parts = {"z": np.asarray(block.z)[keep], "weights": np.asarray(block.weights)[keep]}

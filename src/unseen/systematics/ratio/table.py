@@ -10,14 +10,18 @@ from numpy.typing import NDArray
 
 from unseen.registry import lookup
 from unseen.systematics.ratio.function import FunctionSource
+from unseen.systematics.ratio.joined import JoinedSource
 from unseen.systematics.ratio.kernel import KernelSource
+from unseen.systematics.ratio.mixture import MixtureSource
 from unseen.systematics.ratio.source import Arrays, RatioSource
 
 __all__ = ["SOURCES", "pack", "unpack"]
 
 SOURCES: dict[str, type[RatioSource]] = {
     "function": FunctionSource,
+    "joined": JoinedSource,
     "kernel": KernelSource,
+    "mixture": MixtureSource,
 }
 
 
