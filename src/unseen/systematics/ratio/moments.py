@@ -92,7 +92,8 @@ def _shift(
         spread = inverse @ noise
         distance = float(b @ inverse @ b)
         shift = scale * (distance - float(np.trace(spread)))  # without what the noise in b adds
-        variance = 4.0 * float(b @ spread @ inverse @ b) + 2.0 * float(np.trace(spread @ spread))
+        own = float(np.trace(spread @ spread))  # the noise in b is in b @ spread @ inverse @ b too
+        variance = 4.0 * max(float(b @ spread @ inverse @ b) - own, 0.0) + 2.0 * own
         p_value = float(chi2.sf(b @ np.linalg.pinv(noise, hermitian=True) @ b, len(b)))
         results.append((shift, scale * np.sqrt(variance), p_value))
     return *results[0], results[1][0]
