@@ -26,7 +26,6 @@ from unseen.systematics.ratio.samples import RatioSamples
 
 __all__ = ["Problem", "minimise"]
 
-HELD_BYTES = 2 * 2**30  # of features in memory; those of further events are computed again every time
 GAP = 1e-2  # how far, in events, the cross-entropy may be above its minimum
 ITERATIONS = 1000
 
@@ -43,14 +42,17 @@ class _Part:
 
 
 class Problem:
-    """The cross-entropy of one set of samples in given features; `whiten` (p, p) makes monomials of unit variance."""
+    """The cross-entropy of one set of samples in given features; `whiten` (p, p) makes monomials of unit variance.
 
-    def __init__(self, samples: RatioSamples, features: FeatureMap, whiten: Floats, held: int = HELD_BYTES) -> None:
+    Features of the first events are held, up to `budget` bytes; those of the others are computed again every time.
+    """
+
+    def __init__(self, samples: RatioSamples, features: FeatureMap, whiten: Floats, budget: float) -> None:
         self.features = features
         self.total = float(samples.weights.sum()) * len(samples.blocks)
         self.n = len(samples.z)
         self.parts: list[_Part] = []
-        self.free = held
+        self.free = budget
         nominal = self._rows(samples.z)
         for block, nu in zip(samples.blocks, samples.nu, strict=True):
             m = torch.from_numpy(monomials(nu) @ whiten.T)

@@ -47,6 +47,7 @@ def fit_kernel_ratio(
     rank: int = 100,
     widths: Sequence[float] = (0.5, 1.0, 2.0),
     penalty: float | Literal["auto"] = "auto",
+    memory_budget: float = 2**30,
     seed: int = 0,
 ) -> DensityRatio:
     """The ratio of rates between events at nu and nominal ones, kernels in z times monomials up to nu_k nu_l.
@@ -57,6 +58,7 @@ def fit_kernel_ratio(
       median distance of standardised events
     * penalty: on the mean squared norm of log r over the nu of the blocks; "auto" takes the one with the least
       cross-entropy on a third of the events, and fits all of them with it
+    * memory_budget: bytes of features that are held; beyond it they are computed again in every step, to the same bits
     * report: penalty, held-out cross-entropies in events below those of r = 1 (`gain`), sizes
 
     Errors: ShapeError, NonFiniteError, WeightError, NegativeWeightError, NotEnoughEventsError, ConfigError,
@@ -72,11 +74,11 @@ def fit_kernel_ratio(
     start = torch.zeros(len(whiten), 1 + features.rank, dtype=torch.float64)
     if penalty == "auto":
         train, held_out = made.split(HELD_OUT, generator(seed, "ratio", "held-out"))
-        learn = Problem(train, features, whiten)
+        learn = Problem(train, features, whiten, memory_budget)
         judge = Problem(held_out, features, whiten, learn.free)
         chosen, problem = _choose(learn, judge, start), learn.join(judge)
     else:
-        chosen, problem = _Choice(float(penalty), start, {}, None), Problem(made, features, whiten)
+        chosen, problem = _Choice(float(penalty), start, {}, None), Problem(made, features, whiten, memory_budget)
     theta = minimise(problem, chosen.penalty, chosen.theta)
     report = {
         "kind": "kernel",

@@ -22,7 +22,7 @@ def propose(k: int, n: int, rng: np.random.Generator, *, width: float = 3.0) -> 
             f"{n} values of nu, width {width:g}: {k} parameters have {n_monomials(max(k, 1))} terms, and need at least "
             "as many values and a positive width"
         )
-    axes = np.concatenate([step * np.eye(k) for step in (-width, width, -width / 2, width / 2)])
+    axes = np.concatenate([step * np.eye(k) + 0.0 for step in (-width, width, -width / 2, width / 2)])
     # Some combinations are always needed: cross terms are not seen along axes.
     crossed = k * (k - 1) // 2
     axes = axes[: max(n - max(crossed, n // 3 if k > 1 else 0), 0)]
