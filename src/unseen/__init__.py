@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from unseen import errors
 
 if TYPE_CHECKING:
-    from unseen.embed import Ensemble, Model
+    from unseen.embed import Ensemble, FineTuneConfig, FineTuned, Model, fine_tune
     from unseen.events import Events, Sample, Schema, read
     from unseen.pipeline import run
     from unseen.search import KernelTest, Null, Region, Scorer, SearchResult, Statistic, positive_weights
@@ -22,6 +22,8 @@ __all__ = [
     "DensityRatio",
     "Ensemble",
     "Events",
+    "FineTuneConfig",
+    "FineTuned",
     "KernelTest",
     "Model",
     "Nuisance",
@@ -34,6 +36,7 @@ __all__ = [
     "SearchResult",
     "Statistic",
     "errors",
+    "fine_tune",
     "fit_kernel_ratio",
     "load",
     "positive_weights",
@@ -46,6 +49,8 @@ _HOMES = {
     "DensityRatio": "unseen.systematics",
     "Ensemble": "unseen.embed",
     "Events": "unseen.events",
+    "FineTuneConfig": "unseen.embed",
+    "FineTuned": "unseen.embed",
     "KernelTest": "unseen.search",
     "Model": "unseen.embed",
     "Nuisance": "unseen.systematics",
@@ -57,6 +62,7 @@ _HOMES = {
     "Scorer": "unseen.search",
     "SearchResult": "unseen.search",
     "Statistic": "unseen.search",
+    "fine_tune": "unseen.embed",
     "fit_kernel_ratio": "unseen.systematics",
     "positive_weights": "unseen.search",
     "read": "unseen.events",

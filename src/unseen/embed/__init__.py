@@ -3,6 +3,7 @@
 from unseen.embed.distributed import embed_on
 from unseen.embed.encoders import ENCODERS
 from unseen.embed.ensemble import Ensemble, load_trained
+from unseen.embed.fine_tuning import FineTuneConfig, FineTuned, fine_tune
 from unseen.embed.labels import LABELS
 from unseen.embed.model import Model
 from unseen.embed.objectives import OBJECTIVES
@@ -18,11 +19,14 @@ __all__ = [
     "OPTIMISERS",
     "Ensemble",
     "Evaluation",
+    "FineTuneConfig",
+    "FineTuned",
     "Model",
     "ProbeResult",
     "TrainingConfig",
     "embed_on",
     "evaluate",
+    "fine_tune",
     "linear_probe",
     "load_trained",
     "train",

@@ -74,10 +74,18 @@ class Bookkeeping(pl.Callback):
         part = (rank(),) if rank() else ()
         torch.manual_seed(small_seed(self.seed, "train", "epoch", self.epoch, *part))
 
-    def epoch_done(self, trainer: pl.Trainer, network: nn.Module, train: float | None, val: float | None) -> None:
-        """Record the mean losses of an epoch, decide whether to stop, save."""
+    def epoch_done(
+        self,
+        trainer: pl.Trainer,
+        network: nn.Module,
+        train: float | None,
+        val: float | None,
+        measured: Mapping[str, float | None],
+    ) -> None:
+        """Record the mean losses of an epoch and what else was `measured`, decide whether to stop, save."""
         rate = trainer.optimizers[0].param_groups[0]["lr"]
-        self.history.append({"epoch": self.epoch, "train_loss": train, "val_loss": val, "learning_rate": rate})
+        entry = {"epoch": self.epoch, "train_loss": train, "val_loss": val, "learning_rate": rate}
+        self.history.append({**entry, **measured})
         if self.config.early_stopping is not None and self._best_epoch() == self.epoch - 1:
             self.best = {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
         trainer.should_stop = trainer.should_stop or self.finished

@@ -18,7 +18,7 @@ from unseen.events import Events
 from unseen.seeds import generator
 from unseen.views import Viewed
 
-__all__ = ["Balance", "Batch", "Batches", "Table", "epoch_order", "loss_weights", "split_by_source"]
+__all__ = ["Balance", "Batch", "Batches", "Table", "class_draws", "epoch_order", "loss_weights", "split_by_source"]
 
 Balance = Literal["natural", "sampler", "weights"]
 
@@ -181,12 +181,19 @@ def epoch_order(
     """
     if balance != "sampler":
         return rng.permutation(len(target))
-    counts = np.bincount(target)
-    share = np.where(counts > 0, counts.clip(1) ** power, 0.0)
-    ends = np.round(len(target) * np.cumsum(share / share.sum())).astype(int)
-    wanted = np.diff(ends, prepend=0)
+    counts, wanted = np.bincount(target), class_draws(target, balance, power)
     drawn = [_draw(np.flatnonzero(target == c), wanted[c], rng) for c in np.flatnonzero(counts)]
     return rng.permutation(np.concatenate(drawn))
+
+
+def class_draws(target: NDArray[np.int64], balance: Balance, power: float) -> NDArray[np.int64]:
+    """How many rows of an epoch are of each class, (classes,): those of `epoch_order`."""
+    counts = np.bincount(target)
+    if balance != "sampler":
+        return counts
+    share = np.where(counts > 0, counts.clip(1) ** power, 0.0)
+    ends = np.round(len(target) * np.cumsum(share / share.sum())).astype(np.int64)
+    return np.diff(ends, prepend=0)
 
 
 def _draw(rows: NDArray[np.int64], wanted: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -17,7 +17,6 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 from unseen import errors
 from unseen.embed.bookkeeping import Bookkeeping, read_checkpoint
 from unseen.embed.data import Batch, Table
-from unseen.embed.expand import Expansion
 from unseen.embed.launch import Launch
 from unseen.embed.loop import EpochBatches, TrainingModule
 from unseen.embed.objectives import Objective
@@ -33,16 +32,17 @@ PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed"}
 def fit_network(
     network: nn.Module,
     objective: Objective,
-    expand: Expansion,
+    expand: nn.Module,
     data: Table,
     held: Table,
     book: Bookkeeping,
     launch: Launch,
+    kind: type[TrainingModule] = TrainingModule,
 ) -> None:
     """Train the network in place until the bookkeeping says that it is finished.
 
-    `held` may be empty. Errors: ConfigError (no such devices), NotEnoughEventsError (fewer than two for every device),
-    CorruptFileError (checkpoint), NonFiniteError (diverged).
+    `held` may be empty; `kind`: what makes a step of a batch. Errors: ConfigError (no such devices),
+    NotEnoughEventsError (fewer than two for every device), CorruptFileError (checkpoint), NonFiniteError (diverged).
     """
     _check_sizes(data, held, book, launch)
     checkpoint = read_checkpoint(book.checkpoint)
@@ -52,7 +52,7 @@ def fit_network(
         book.load_state_dict(checkpoint["book"])
     loader = EpochBatches(data, book, "epoch")
     validation: EpochBatches | list[Batch] = EpochBatches(held, book, "validation") if len(held) else []
-    module = TrainingModule(network, objective, expand, book, book.config.epochs * len(loader))
+    module = kind(network, objective, expand, book, book.config.epochs * len(loader))
     if not checkpoint or not book.finished:
         resume = book.checkpoint if checkpoint else None
         relay = relayed if launch.spawns else contextlib.nullcontext

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from unseen.embed.bookkeeping import Bookkeeping
 from unseen.embed.data import Batch, Batches, Table, epoch_order
 from unseen.embed.diagnosis import STEPS_BETWEEN_LOOKS, Step, Watch
-from unseen.embed.expand import Expansion
 from unseen.embed.gather import rank, total, world_size
 from unseen.embed.objectives import Objective
 from unseen.embed.settings import TrainingConfig
@@ -57,7 +56,7 @@ class EpochBatches:
 class TrainingModule(pl.LightningModule):
     """Network and objective under an optimiser."""
 
-    def __init__(self, network: nn.Module, objective: Objective, expand: Expansion, book: Bookkeeping, steps: int):
+    def __init__(self, network: nn.Module, objective: Objective, expand: nn.Module, book: Bookkeeping, steps: int):
         super().__init__()
         self.network = network
         self.objective = objective
@@ -129,7 +128,12 @@ class TrainingModule(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Hand the losses of the epoch to the bookkeeping."""
-        self.book.epoch_done(self.trainer, self.network, self.mean_loss("train"), self.mean_loss("val"))
+        train, val = self.mean_loss("train"), self.mean_loss("val")
+        self.book.epoch_done(self.trainer, self.network, train, val, self.measured())
+
+    def measured(self) -> dict[str, float | None]:
+        """What else there is to say about the epoch that ends, by name."""
+        return {}
 
     def _stop_at(self, step: Step | None, kind: str) -> None:
         if step is not None:

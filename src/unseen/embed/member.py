@@ -31,7 +31,7 @@ from unseen.events.atomic import write_json
 from unseen.events.normalisation import Normalisation
 from unseen.seeds import small_seed
 
-__all__ = ["FILES", "Work", "finished", "train_member"]
+__all__ = ["FILES", "Work", "finished", "own_random_numbers", "provenance_of", "train_member"]
 
 CHECKPOINT = "last.ckpt"
 HISTORY = "history.json"
@@ -73,7 +73,7 @@ def train_member(
     normalisation = Normalisation.fit(measured, log_pt=config.log_pt)
     scaling = learn_scaling(config.inputs, measured, normalisation, config.encoder.needs_pairs)
     del measured
-    with _own_random_numbers(small_seed(seed, "train", "initial")):
+    with own_random_numbers(small_seed(seed, "train", "initial")):
         network = Network.build(config.encoder, events.schema, normalisation, config.inputs, scaling)
         expand = config.expansion(events.schema, normalisation)
         n_classes = len(work.labelling.names)
@@ -84,7 +84,7 @@ def train_member(
         objective.attach(network)
         book = Bookkeeping(config, seed, fingerprint, out / CHECKPOINT, progress)
         fit_network(network, objective, expand, table.of(fit), table.of(held), book, work.launch)
-    provenance = _provenance(fingerprint, len(fit), len(held), book.epoch)
+    provenance = provenance_of(fingerprint, len(fit), len(held), book.epoch)
     names = work.labelling.names
     model = Model(network.cpu().eval(), config, events.schema, normalisation, names, seed, provenance, scaling)
     if work.launch.writes:
@@ -123,7 +123,8 @@ def _spread(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     return np.asarray(rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)])
 
 
-def _provenance(fingerprint: str, n_train: int, n_validation: int, epochs: int) -> dict[str, Any]:
+def provenance_of(fingerprint: str, n_train: int, n_validation: int, epochs: int) -> dict[str, Any]:
+    """What a model folder says of where it comes from."""
     versions = {name: version(name) for name in PACKAGES}
     return {
         "fingerprint": fingerprint,
@@ -135,7 +136,7 @@ def _provenance(fingerprint: str, n_train: int, n_validation: int, epochs: int) 
 
 
 @contextlib.contextmanager
-def _own_random_numbers(seed: int) -> Iterator[None]:
+def own_random_numbers(seed: int) -> Iterator[None]:
     """Seed torch inside the block and give the caller's random state back after it."""
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)

@@ -23,7 +23,7 @@ from unseen.errors import NotEnoughEventsError
 from unseen.events import Events, Sample
 from unseen.seeds import small_seed
 
-__all__ = ["train"]
+__all__ = ["labelling_of", "train"]
 
 MEMBER_NAME = re.compile(r"(fold-\d+)?-?(seed-\d+)?")
 
@@ -58,7 +58,7 @@ def train(
     if launch.writes:
         _clear(out, plan)
     with mapped_events(events, out, launch.rank) as mapped, reporter(progress) as report:
-        labelling = _labelling(mapped, config)
+        labelling = labelling_of(mapped, config)
         if say is not None:
             say(population_table(labelling))
         work = Work(mapped, labelling, config.alone(), launch)
@@ -98,7 +98,8 @@ def _train_members(
     return ensemble
 
 
-def _labelling(events: Events, config: TrainingConfig) -> Labelling:
+def labelling_of(events: Events, config: TrainingConfig) -> Labelling:
+    """The classes of the events. Errors: NotEnoughEventsError (fewer than the objective needs)."""
     labelling = encode(events, config.labels)
     if config.objective.needs_classes and len(labelling.names) < 2:
         raise NotEnoughEventsError(

@@ -12,7 +12,7 @@ from unseen.systematics.batch import Batch
 from unseen.views.layout import MET
 from unseen.views.trigger import Trigger
 
-__all__ = ["finish", "selected"]
+__all__ = ["finish", "kept", "selected"]
 
 
 def finish(batch: Batch, moved: Tensor) -> tuple[Tensor, Tensor]:
@@ -30,14 +30,19 @@ def finish(batch: Batch, moved: Tensor) -> tuple[Tensor, Tensor]:
 
 def selected(schema: Schema, objects: Tensor, present: Tensor) -> Tensor:
     """Which events pass the schema's selection, bool (b,): objects that fail their cut do not count."""
+    verdict: Tensor = Trigger(schema)(objects, kept(schema, objects, present))
+    return verdict
+
+
+def kept(schema: Schema, objects: Tensor, present: Tensor) -> Tensor:
+    """Which objects are there and pass their cut in the schema's selection, bool (b, slots)."""
     pt, eta = objects[..., schema.feature("pt")], objects[..., schema.feature("eta")].abs()
     keep = present.clone()
     for name, cut in schema.selection.objects.items():
         slots = schema.slots(name)
         edge = math.inf if cut.abs_eta_max is None else cut.abs_eta_max
         keep[:, slots] &= (pt[:, slots] > cut.pt_min) & (eta[:, slots] < edge)
-    verdict: Tensor = Trigger(schema)(objects, keep)
-    return verdict
+    return keep
 
 
 def _stored(schema: Schema, objects: Tensor, present: Tensor) -> Tensor:

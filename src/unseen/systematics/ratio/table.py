@@ -13,6 +13,7 @@ from unseen.systematics.ratio.function import FunctionSource
 from unseen.systematics.ratio.joined import JoinedSource
 from unseen.systematics.ratio.kernel import KernelSource
 from unseen.systematics.ratio.mixture import MixtureSource
+from unseen.systematics.ratio.network import FreeNetworkSource, NetworkSource
 from unseen.systematics.ratio.source import Arrays, RatioSource
 
 __all__ = ["SOURCES", "pack", "unpack"]
@@ -22,6 +23,8 @@ SOURCES: dict[str, type[RatioSource]] = {
     "joined": JoinedSource,
     "kernel": KernelSource,
     "mixture": MixtureSource,
+    "network": NetworkSource,
+    "free-network": FreeNetworkSource,
 }
 
 
