@@ -6,14 +6,14 @@ import sys
 
 import typer
 
-from unseen.cli import arrays, config, stages, studies
+from unseen.cli import arrays, config, finetune, stages, studies
 from unseen.errors import UnseenError
 
 __all__ = ["app", "main"]
 
 INTERRUPTED = 130
 # In the order in which --help lists them.
-COMMANDS = {**stages.COMMANDS, **arrays.COMMANDS, **studies.COMMANDS, **config.COMMANDS}
+COMMANDS = {**stages.COMMANDS, **finetune.COMMANDS, **arrays.COMMANDS, **studies.COMMANDS, **config.COMMANDS}
 
 app = typer.Typer(
     name="unseen",

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from unseen.embed.fine_tuning.heads import FreeHead, Head, PolynomialHead
 from unseen.embed.fine_tuning.proposal import Proposal
 from unseen.systematics.ratio import RatioSource
-from unseen.systematics.ratio.network import FreeNetworkSource, NetworkSource, Perceptron
+from unseen.systematics.ratio.free_network import FreeNetworkSource
+from unseen.systematics.ratio.network import NetworkSource
+from unseen.systematics.ratio.perceptron import Perceptron
 
 __all__ = ["SOURCES_OF_HEADS", "source_of"]
 

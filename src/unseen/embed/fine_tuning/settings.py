@@ -11,8 +11,7 @@ from unseen.embed.fine_tuning.heads import HEADS, HeadConfig, PolynomialConfig
 from unseen.embed.fine_tuning.terms import METHODS
 from unseen.embed.settings import TrainingConfig
 from unseen.errors import ConfigError, NuisanceRangeError, did_you_mean
-from unseen.registry import lookup
-from unseen.registry import resolve as resolve_name
+from unseen.registry import lookup, resolve
 from unseen.systematics.nuisance_set import LIMIT
 
 __all__ = ["FineTuneConfig", "RefitConfig"]
@@ -45,14 +44,16 @@ class FineTuneConfig(BaseModel):
 
     method: str = Field(
         default="covariant",
-        description="covariant: log r(z; nu) is learned. invariant: events at nu are positives of the nominal ones. "
-        "equivariant: nu is predicted from both.",
+        description="covariant: log r(z; nu) is learned. invariant: z at nu is pulled to the nominal z. equivariant: "
+        "nu is predicted from both. rs3l: events at nu are contrastive positives of the nominal ones.",
     )
     head: SerializeAsAny[HeadConfig] = Field(
         default=PolynomialConfig(), description="What log r looks like: a name, or a mapping with `name` and settings."
     )
     alpha: float | None = Field(
-        default=None, ge=0.0, description="Weight of the systematic term; null: 100 for covariant, 1 for the others."
+        default=None,
+        ge=0.0,
+        description="Weight of the systematic term; null: 100 covariant, 30 invariant, 10 equivariant, 1 rs3l.",
     )
     beta: float = Field(default=0.0, ge=0.0, description="Weight of the distance to the embedding before.")
     width: float = Field(default=3.0, gt=0.0, description="Range of nu in training, in prior widths.")
@@ -82,7 +83,7 @@ class FineTuneConfig(BaseModel):
     @field_validator("head", mode="before")
     @classmethod
     def _head(cls, value: Any) -> Any:
-        return resolve_name(value, HEADS, "head")
+        return resolve(value, HEADS, "head")
 
     @field_validator("method")
     @classmethod

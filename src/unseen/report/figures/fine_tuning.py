@@ -18,7 +18,12 @@ __all__ = ["fine_tuning_figure"]
 Entry = Mapping[str, float | int | None]
 KINDS = {"train": ("training", "-", "o"), "val": ("validation", "--", "s")}
 CLOSURES = {"val_shift": ("nominal as it is", ":", "^"), "val_closure": ("nominal, reweighted by r", "--", "s")}
-SYSTEMATIC = {"covariant": "covariant: nats per event", "invariant": "invariant", "equivariant": "equivariant"}
+SYSTEMATIC = {
+    "covariant": "covariant: nats per event",
+    "invariant": "invariant",
+    "equivariant": "equivariant",
+    "rs3l": "rs3l",
+}
 MARKED = 30  # epochs from which on the points are not marked
 
 
@@ -82,7 +87,9 @@ def _closures(axis: Axes, history: Sequence[Entry]) -> list[str]:
             words.append(f"mean squared pull of {label} from {values[0]:.3g} to {values[-1]:.3g}")
     axis.axhline(1.0, color="#333333", lw=0.8)
     axis.set_yscale("log")
+    low, high = axis.get_ylim()
+    axis.set_ylim(0.8 * low, 3.0 * high)  # room for the legend
     axis.set_ylabel("mean squared pull", fontsize=9.5)
     if words:
-        axis.legend(loc="upper right", fontsize=8.5)
+        axis.legend(loc="upper right", fontsize=8.5, ncols=2)
     return words

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.registry import lookup
+from unseen.systematics.ratio.free_network import FreeNetworkSource
 from unseen.systematics.ratio.function import FunctionSource
 from unseen.systematics.ratio.joined import JoinedSource
 from unseen.systematics.ratio.kernel import KernelSource
 from unseen.systematics.ratio.mixture import MixtureSource
-from unseen.systematics.ratio.network import FreeNetworkSource, NetworkSource
+from unseen.systematics.ratio.network import NetworkSource
 from unseen.systematics.ratio.source import Arrays, RatioSource
 
 __all__ = ["SOURCES", "pack", "unpack"]

@@ -1,4 +1,4 @@
-"""`invariant`: an event and the same event at nu are positives of a contrastive loss (RS3L, arXiv:2403.07066)."""
+"""`rs3l`: an event and the same event at nu are positives of a contrastive loss (RS3L, arXiv:2403.07066)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from unseen.embed.fine_tuning.rows import PairedRows
 from unseen.embed.fine_tuning.terms.base import Term, TermProblem
 from unseen.embed.objectives.ntxent import NTXentConfig
 
-__all__ = ["Invariance"]
+__all__ = ["Rs3l"]
 
 
-class Invariance(Term):
+class Rs3l(Term):
     """`ntxent` on pairs of a nominal event and its distorted copy, of events that pass the selection both times."""
 
     def __init__(self, problem: TermProblem):
