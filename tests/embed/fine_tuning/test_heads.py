@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.embed.fine_tuning.gaussian import PROPOSAL, RATE, SHIFT, gaussian, log_ratio
+from tests.embed.fine_tuning.gaussian import PROPOSAL, RATE, SHIFT, gaussian, log_ratio, mixture_log_ratio
 from unseen.embed.fine_tuning.closure import mean_squared_pull, residuals
 from unseen.embed.fine_tuning.heads import HEADS, Head
 from unseen.embed.fine_tuning.paired import Paired
@@ -59,6 +59,19 @@ def test_on_plain_events_a_head_finds_the_known_ratio(name: str, samples: tuple[
     assert report.closure < (1 + 4 * np.sqrt(2 / 8) if name == "polynomial" else 0.02 * report.shift)
     assert report.shift > 100
     assert (0 < lost["projection"] < 0.3) if name == "free" else not lost
+
+
+def test_the_heads_of_two_processes_give_the_ratio_of_the_mixture(tmp_path: Path) -> None:
+    fit, held = gaussian(12_000, 2, seed=1, processes=2), gaussian(6_000, 2, seed=2, processes=2)
+    head, _ = fitted("per-process", fit, held)
+    ratio, _ = ratio_of(head, fit.z)
+    z = np.linspace(-1.5, 2.3, 39)[:, None]
+    for nu in ([0.5, 0.0], [0.0, -0.7], [0.4, 0.4]):
+        truth = mixture_log_ratio(z, np.array(nu))
+        # Terms of third order in nu are not in it: (0.25 nu)^3 / 2 or less here. Errors as for one process.
+        assert np.abs(ratio.log_ratio(z, nu) - truth).mean() < 0.03
+    ratio.save(tmp_path)
+    np.testing.assert_array_equal(DensityRatio.load(tmp_path).delta(z)[1], ratio.delta(z)[1])
 
 
 @pytest.mark.parametrize("name", sorted(HEADS))

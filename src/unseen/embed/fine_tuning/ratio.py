@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from unseen.embed.fine_tuning.heads import FreeHead, Head, PolynomialHead
+from unseen.embed.fine_tuning.heads import FreeHead, Head, PerProcessHead, PolynomialHead
 from unseen.embed.fine_tuning.proposal import Proposal
 from unseen.systematics.ratio import RatioSource
 from unseen.systematics.ratio.free_network import FreeNetworkSource
+from unseen.systematics.ratio.mixture import MixtureSource
 from unseen.systematics.ratio.network import NetworkSource
+from unseen.systematics.ratio.network_fractions import NetworkFractions
 from unseen.systematics.ratio.perceptron import Perceptron
 
 __all__ = ["SOURCES_OF_HEADS", "source_of"]
@@ -47,9 +50,25 @@ def _free(head: Head, proposal: Proposal) -> RatioSource:
     return FreeNetworkSource(_perceptron(head.network, mean, deviation), _numbers(head.scale), _numbers(nodes))
 
 
+def _per_process(head: Head, proposal: Proposal) -> RatioSource:
+    assert isinstance(head, PerProcessHead)
+    whole = _perceptron(head.network, head.mean, head.deviation)
+    # One network has the coefficients of all processes, side by side: each takes its rows of the last layer.
+    outputs = zip(*(np.split(last, head.shape[0]) for last in (whole.weights[-1], whole.biases[-1])), strict=True)
+    parts = [
+        NetworkSource(
+            replace(whole, weights=(*whole.weights[:-1], weight), biases=(*whole.biases[:-1], bias)),
+            _numbers(head.scale),
+        )
+        for weight, bias in outputs
+    ]
+    return MixtureSource(tuple(parts), NetworkFractions(_perceptron(head.fractions, head.mean, head.deviation)))
+
+
 # Which ratio a head becomes. A new head needs a line here too.
 SOURCES_OF_HEADS: dict[type[Head], Callable[[Head, Proposal], RatioSource]] = {
     PolynomialHead: _polynomial,
+    PerProcessHead: _per_process,
     FreeHead: _free,
 }
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from unseen.errors import NuisanceError
 from unseen.systematics.ratio.expansion import KernelExpansion
 from unseen.systematics.ratio.monomials import Floats
+from unseen.systematics.ratio.network_fractions import NetworkFractions
 from unseen.systematics.ratio.source import Arrays
 
 __all__ = ["FRACTIONS", "Fractions", "FunctionFractions", "KernelFractions"]
@@ -89,4 +90,8 @@ class FunctionFractions:
         raise ValueError("fractions made of a function cannot be read from a file")
 
 
-FRACTIONS: dict[str, type[Fractions]] = {"function": FunctionFractions, "kernel": KernelFractions}
+FRACTIONS: dict[str, type[Fractions]] = {
+    "function": FunctionFractions,
+    "kernel": KernelFractions,
+    "network": NetworkFractions,
+}

@@ -2,6 +2,7 @@
 
 from unseen.embed.fine_tuning.heads.base import Head, HeadConfig, HeadProblem
 from unseen.embed.fine_tuning.heads.free import FreeConfig, FreeHead
+from unseen.embed.fine_tuning.heads.per_process import PerProcessConfig, PerProcessHead
 from unseen.embed.fine_tuning.heads.polynomial import PolynomialConfig, PolynomialHead
 
 __all__ = [
@@ -10,11 +11,13 @@ __all__ = [
     "Head",
     "HeadConfig",
     "HeadProblem",
+    "PerProcessHead",
     "PolynomialConfig",
     "PolynomialHead",
 ]
 
 HEADS: dict[str, type[HeadConfig]] = {
     "polynomial": PolynomialConfig,
+    "per-process": PerProcessConfig,
     "free": FreeConfig,
 }
