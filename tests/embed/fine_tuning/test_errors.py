@@ -8,7 +8,8 @@ import pytest
 
 from tests.embed.fine_tuning.build import NUISANCES, SCHEMA, events, settings
 from tests.embed.toy import toy_events
-from unseen.embed import FineTuneConfig, Model, fine_tune
+from unseen.embed import Ensemble, FineTuneConfig, Model, fine_tune
+from unseen.embed.ensemble import Member
 from unseen.errors import (
     ConfigError,
     NegativeWeightError,
@@ -63,6 +64,18 @@ def test_what_is_refused_before_long_work(
     with pytest.raises(error, match=words):
         fine_tune(model, sample, nuisances, settings(), tmp_path / "out", seed=1)
     assert not (tmp_path / "out").exists()
+
+
+def test_an_ensemble_is_fine_tuned_member_by_member(stored: Events, model: Model, tmp_path: Path) -> None:
+    both = Ensemble(
+        {"seed-0": model, "seed-1": model},
+        (Member("seed-0", None, 0), Member("seed-1", None, 1)),
+        None,
+        0,
+        stored.label,
+    )
+    with pytest.raises(ConfigError, match=r"model\.members\['seed-0'\]"):
+        fine_tune(both, stored, NUISANCES, settings(), tmp_path, seed=1)
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,14 @@ from unseen.systematics import (
 )
 from unseen.systematics.ratio import SOURCES, mix
 from unseen.systematics.ratio.fractions import FunctionFractions
+from unseen.systematics.ratio.free_network import FreeNetworkSource
 from unseen.systematics.ratio.mixture import MixtureSource
 from unseen.systematics.ratio.monomials import from_columns, labels, monomials, to_columns
+from unseen.systematics.ratio.network import NetworkSource
+from unseen.systematics.ratio.perceptron import Perceptron
 
+LIMITS = np.array([[-2.0, 2.0], [-3.0, 3.0]])
+NODES = np.random.default_rng(2).normal(size=(20, 2))
 Z = np.random.default_rng(0).normal(size=(300, 1))
 
 
@@ -45,11 +50,22 @@ def _mixture() -> DensityRatio:
     return fit_mixture_ratio(samples, process, ["nu"], penalty=1e-3, n_centers=30)
 
 
+def perceptron(n_in: int, n_out: int) -> Perceptron:
+    """One hidden layer of six."""
+    rng = np.random.default_rng(3)
+    weights, biases = (rng.normal(size=(6, n_in)), rng.normal(size=(n_out, 6))), (rng.normal(size=6), np.zeros(n_out))
+    return Perceptron(np.full(n_in, 0.1), np.full(n_in, 2.0), weights, biases)
+
+
 MAKE: dict[str, Callable[[], DensityRatio]] = {
     "function": lambda: DensityRatio.of(shift_delta, ["shift"]),
     "joined": lambda: join(MAKE["kernel"](), yield_ratio("lumi", 0.05, 1)),
     "kernel": lambda: fit_kernel_ratio(shifted_gaussian(300), ["shift"], penalty=1e-3, n_centers=30),
     "mixture": _mixture,
+    "network": lambda: DensityRatio(("a", "b"), LIMITS, NetworkSource(perceptron(1, 5), np.array([2.0, 3.0]))),
+    "free-network": lambda: DensityRatio(
+        ("a", "b"), LIMITS, FreeNetworkSource(perceptron(3, 1), np.array([2.0, 3.0]), NODES)
+    ),
 }
 
 
@@ -171,3 +187,24 @@ def test_monomials_and_coefficients() -> None:
     np.testing.assert_allclose((monomials(nu) * columns).sum(1), value)
     np.testing.assert_allclose(to_columns(linear, quadratic), columns)
     assert labels(("a", "b")) == ("a", "b", "a a", "a b", "b b")
+
+
+def test_layers_that_do_not_fit_together_are_refused() -> None:
+    good = perceptron(1, 5)
+    with pytest.raises(ValueError, match="5 outputs for 1 parameters"):
+        NetworkSource(good, np.array([2.0]))
+    with pytest.raises(ValueError, match="do not follow"):
+        Perceptron(good.mean, good.deviation, good.weights[::-1], good.biases)
+    with pytest.raises(ValueError, match="not positive"):
+        Perceptron(good.mean, 0 * good.deviation, good.weights, good.biases)
+
+
+def test_a_free_network_that_is_a_polynomial_loses_nothing() -> None:
+    # 0.3 (max(nu, 0) - max(-nu, 0)) = 0.3 nu of the first parameter.
+    weights = (np.array([[0.0, 1.0, 0.0], [0.0, -1.0, 0.0]]), np.array([[0.3, -0.3]]))
+    network = Perceptron(np.zeros(3), np.ones(3), weights, (np.zeros(2), np.zeros(1)))
+    source = FreeNetworkSource(network, np.array([2.0, 3.0]), NODES)
+    linear, quadratic = source.coefficients(Z)
+    np.testing.assert_allclose(linear, np.tile([0.15, 0.0], (300, 1)), atol=1e-12)  # 0.3 nu_a / 2
+    np.testing.assert_allclose(quadratic, 0.0, atol=1e-12)
+    assert source.residual(Z) < 1e-12

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import numpy as np
 
+from unseen.embed.ensemble import Ensemble
 from unseen.embed.fine_tuning.settings import FineTuneConfig
 from unseen.embed.model import Model
-from unseen.errors import NegativeWeightError, NotEnoughEventsError, NuisanceError, SchemaError, SelectionError
+from unseen.errors import (
+    ConfigError,
+    NegativeWeightError,
+    NotEnoughEventsError,
+    NuisanceError,
+    SchemaError,
+    SelectionError,
+)
 from unseen.events import Events, Schema
 from unseen.events.selection import passes, remove_objects
 from unseen.systematics import NuisanceSet
 
-__all__ = ["check_fine_tuning"]
+__all__ = ["check_fine_tuning", "one_model"]
 
 LOOKED_AT = 4096  # events on which every nuisance has to change something
+
+
+def one_model(model: Model | Ensemble) -> Model:
+    """The model. Errors: ConfigError (an ensemble)."""
+    if isinstance(model, Ensemble):
+        raise ConfigError(
+            f"an ensemble of {', '.join(model.members)}: fine-tune its members one by one, e.g. "
+            f"model.members['{next(iter(model.members))}']"
+        )
+    return model
 
 
 def check_fine_tuning(model: Model, events: Events, nuisances: NuisanceSet, config: FineTuneConfig) -> None:

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from unseen.embed.diagnosis import DIAGNOSIS
-from unseen.embed.fine_tuning.checks import check_fine_tuning
+from unseen.embed.ensemble import Ensemble
+from unseen.embed.fine_tuning.checks import check_fine_tuning, one_model
 from unseen.embed.fine_tuning.expand import PairedExpansion
 from unseen.embed.fine_tuning.fingerprint import fine_tuning_fingerprint
 from unseen.embed.fine_tuning.heads import HeadProblem
@@ -60,7 +61,7 @@ class _Work:
 
 
 def fine_tune(
-    model: Model,
+    model: Model | Ensemble,
     events: Events,
     nuisances: NuisanceSet,
     config: FineTuneConfig,
@@ -75,11 +76,12 @@ def fine_tune(
     distance to the embedding before; the model that is given does not change. Equal arguments give equal bits on one
     machine; a killed fine-tuning continues after its last whole epoch; a finished one is opened. `history` has the
     losses of every epoch by term, and the closure on held-out events and values of nu.
-    Errors: SchemaError (another schema), NuisanceError (one that does nothing), NuisanceRangeError, SelectionError
-    (events were selected before), NegativeWeightError, NotEnoughEventsError, NonFiniteError (diverged),
-    CorruptFileError (checkpoint), DiskSpaceError.
+    Errors: ConfigError (an ensemble: fine-tune its members), SchemaError (another schema), NuisanceError (one that does
+    nothing), NuisanceRangeError, SelectionError (events were selected before), NegativeWeightError,
+    NotEnoughEventsError, NonFiniteError (diverged), CorruptFileError (checkpoint), DiskSpaceError.
     """
     out = Path(out)
+    model = one_model(model)
     check_fine_tuning(model, events, nuisances, config)
     fingerprint = fine_tuning_fingerprint(model, events, nuisances, config, seed)
     done = finished(out, fingerprint)

@@ -52,7 +52,8 @@ def refit_head(head: Head, fit: Paired, held: Paired, config: RefitConfig, gener
     optimiser = torch.optim.AdamW(head.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 0.5 * (1 + math.cos(math.pi * step / steps)))
     best, kept, epoch, at = _loss_of(head, held), copy.deepcopy(head.state_dict()), 0, 0
-    while epoch < config.epochs and epoch - at < config.patience:
+    patience = config.epochs if config.patience is None else config.patience
+    while epoch < config.epochs and epoch - at < patience:
         order = torch.randperm(pairs, generator=generator)
         for index in order.tensor_split(max(1, round(pairs / config.batch_size))):
             optimiser.zero_grad()

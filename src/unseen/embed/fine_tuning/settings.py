@@ -23,12 +23,14 @@ class RefitConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     events: int = Field(default=100_000, gt=1, description="Most events to fit with.")
-    copies: int = Field(default=4, gt=0, description="Values of nu for every event.")
-    epochs: int = Field(default=30, gt=0, description="Passes over them.")
-    patience: int = Field(default=6, gt=0, description="Stop after so many passes without a better held-out loss.")
+    copies: int = Field(default=16, gt=0, description="Values of nu for every event.")
+    epochs: int = Field(default=8, gt=0, description="Passes over them.")
+    patience: int | None = Field(
+        default=None, gt=0, description="Stop after so many passes without a better held-out loss; null: never."
+    )
     batch_size: int = Field(default=4096, gt=0, description="Pairs of rows per step.")
     lr: float = Field(default=3e-3, gt=0.0, description="Highest learning rate.")
-    weight_decay: float = Field(default=1e-4, ge=0.0, description="Weight decay of AdamW.")
+    weight_decay: float = Field(default=0.1, ge=0.0, description="Weight decay of AdamW.")
 
 
 class FineTuneConfig(BaseModel):
