@@ -6,13 +6,13 @@ s = sum_D phi - sum_R w r phi (spec of the search, section 2). Its expectation o
     E[t | data at nu] - E[t | data as reweighted] = m' A m + tr A (V_nu - V_r),    m = N (E_nu[phi] - E_0[r phi])
 
 with V the covariances of sum_D phi. It is given in standard deviations of t where the reweighted reference is right.
-Estimated means make m' A m too large by tr A Cov(m), which is subtracted: what is left has no bias from finite pools, as
-little noise as infinitely many toys would leave, and a standard error that says what the pools resolve. It may be
-negative.
+Estimated means make m' A m too large by tr A Cov(m), which is subtracted: what is left has no bias from finite pools
+and no noise of toys, and its standard error says what the pools resolve. It may be negative.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,8 +30,9 @@ from unseen.search.simulation import Simulation
 from unseen.search.validate import Floats, as_events, as_weights, check_disjoint, row_keys
 from unseen.study.covariance.auc import weighted_auc
 from unseen.study.covariance.moved import Delta, Moved, coefficients
+from unseen.systematics.ratio import Closure
 
-__all__ = ["ClosureFrame", "ClosurePoint", "Shift", "closure", "closure_frame"]
+__all__ = ["ClosureFrame", "ClosurePoint", "Shift", "closure", "closure_frame", "closure_record"]
 
 FEWEST = 100  # selected events
 AUC_STREAM = 1
@@ -151,6 +152,19 @@ def closure(frame: ClosureFrame, events: Moved, *, with_auc: bool = False, seed:
         float((frame.shares * r).sum()),
         aucs.get("auc"),
         aucs.get("auc_ignored"),
+    )
+
+
+def closure_record(points: Sequence[ClosurePoint], n_data: float) -> Closure:
+    """Return what a ratio keeps of these points, for `DensityRatio.with_closure`: the worst width at each nu."""
+    worst = [point.weighted.worst for point in points]
+    return Closure(
+        "kernel-test",
+        tuple(point.nu for point in points),
+        tuple(value for value, _ in worst),
+        tuple(error for _, error in worst),
+        n_data,
+        tuple(point.ignored.worst[0] for point in points),
     )
 
 

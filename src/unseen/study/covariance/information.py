@@ -72,13 +72,10 @@ def information_kept(embedded: Information, raw: Information) -> InformationKept
     if embedded.realised is None or raw.realised is None:
         return InformationKept(raw.names, tuple(fisher.tolist()), None, None)
     kept = _ratio(embedded.realised, raw.realised)
-    assert embedded.realised_error is not None and raw.realised_error is not None
-    relative = np.hypot(
-        _ratio(embedded.realised_error, embedded.realised), _ratio(raw.realised_error, raw.realised)
-    )
-    return InformationKept(
-        raw.names, tuple(fisher.tolist()), tuple(kept.tolist()), tuple((kept * relative).tolist())
-    )
+    assert embedded.realised_error is not None
+    assert raw.realised_error is not None
+    relative = np.hypot(_ratio(embedded.realised_error, embedded.realised), _ratio(raw.realised_error, raw.realised))
+    return InformationKept(raw.names, tuple(fisher.tolist()), tuple(kept.tolist()), tuple((kept * relative).tolist()))
 
 
 def _realised(delta: Delta, k: int, up: Moved, down: Moved, square: float) -> tuple[float, float]:
@@ -97,4 +94,6 @@ def _realised(delta: Delta, k: int, up: Moved, down: Moved, square: float) -> tu
 
 
 def _ratio(over: Floats, under: Floats) -> Floats:
-    return np.divide(over, under, out=np.full(len(over), np.nan), where=np.asarray(under) > 0)
+    ratio: Floats = np.full(len(over), np.nan)
+    np.divide(over, under, out=ratio, where=np.asarray(under) > 0)
+    return ratio

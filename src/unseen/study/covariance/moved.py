@@ -20,7 +20,7 @@ Delta = Callable[[Floats], RatioLike]  # events z (n, d) -> coefficients of log 
 
 @dataclass(frozen=True, eq=False)
 class Moved:
-    """One pool of generated events at `nu` (k,): z (n, d) and `weights` (n,), zero where an event is not selected there.
+    """One pool of generated events at `nu` (k,): z (n, d) and `weights` (n,), zero where an event is not selected.
 
     `nominal` (n,) are the weights of the same events at nu = 0, so that `rate`, the yield over the nominal one, is a
     ratio of acceptances of the same events.

@@ -58,7 +58,7 @@ class _Likelihood:
         """Return -log L (T,) and its gradient (T, k) at nu (T, k)."""
         m = self.nuisances.monomials(nu)
         total, mean = torch.zeros(len(nu), dtype=nu.dtype), torch.zeros_like(m)
-        for rows in torch.arange(len(self.psi)).split(ROWS):
+        for rows in self._blocks():
             expected = torch.exp(m @ self.psi[rows].T) * self.rate[rows]
             total += expected.sum(1)
             mean += expected @ self.psi[rows]
@@ -66,20 +66,23 @@ class _Likelihood:
         slope = torch.einsum("tp,tpk->tk", mean - self.data, self.nuisances.jacobian(nu)) + off
         return total - (self.data * m).sum(1) + 0.5 * off.square().sum(1), slope
 
+    def _blocks(self) -> list[slice]:
+        return [slice(start, start + ROWS) for start in range(0, len(self.psi), ROWS)]
+
     def hessian(self, nu: Tensor) -> Tensor:
         """Return the second derivatives of -log L (T, k, k)."""
         m, j = self.nuisances.monomials(nu), self.nuisances.jacobian(nu)
         p = self.psi.shape[1]
-        i, l = torch.triu_indices(p, p)
+        i, o = torch.triu_indices(p, p)
         mean, second = torch.zeros_like(m), torch.zeros(len(nu), len(i), dtype=nu.dtype)
-        for rows in torch.arange(len(self.psi)).split(ROWS):
+        for rows in self._blocks():
             psi = self.psi[rows]
             expected = torch.exp(m @ psi.T) * self.rate[rows]
             mean += expected @ psi
-            second += expected @ (psi[:, i] * psi[:, l])
+            second += expected @ (psi[:, i] * psi[:, o])
         full = torch.zeros(len(nu), p, p, dtype=nu.dtype)
-        full[:, i, l] = second
-        full[:, l, i] = second
+        full[:, i, o] = second
+        full[:, o, i] = second
         unit = torch.eye(nu.shape[1], dtype=nu.dtype)
         return torch.einsum("tpk,tpq,tql->tkl", j, full, j) + self.nuisances.curvature(mean - self.data) + unit
 
@@ -98,8 +101,8 @@ def fit_nu(
     hessian = likelihood.hessian(nu)
     if not bool((torch.linalg.eigvalsh(hessian)[:, 0] > 0).all()):
         raise ConvergenceError(
-            "the likelihood of nu has a saddle where its slope vanishes: log r is too far from linear for these samples; "
-            "fit the ratio in a wider range"
+            "the likelihood of nu has a saddle where its slope vanishes: log r is too far from linear for these "
+            "samples; fit the ratio in a wider range"
         )
     return NuFits(nu.numpy(), torch.linalg.inv(hessian).numpy())
 

@@ -117,6 +117,6 @@ class _Sums:
         length, distance = np.sqrt(np.maximum(np.diagonal(gram), 0.0)), float(np.sqrt(max(square, TINY)))
         safe = np.where(length > TINY, length, np.inf)
         stiff = gram + np.eye(len(gram)) / self.n_data
-        like = float(np.sqrt(max(across @ np.linalg.solve(stiff, across), 0.0))) / distance
+        like = max(float(across @ np.linalg.solve(stiff, across)), 0.0) ** 0.5 / distance
         among: Floats = gram / np.outer(safe, safe)
         return np.clip(across / (safe * distance), -1.0, 1.0), min(like, 1.0), distance, among

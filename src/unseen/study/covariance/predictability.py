@@ -71,7 +71,7 @@ def predictability(nominal: Moved, points: Sequence[Moved], delta: Delta) -> lis
     left = _left_out(np.array([point.nu for point in points]), o)
     names = moment_names(nominal.z.shape[1])
     return [
-        _moment(name, *(x[:, i] for x in (o, p, e, v)), None if left is None else left[:, i])
+        _moment(name, o[:, i], p[:, i], e[:, i], v[:, i], None if left is None else left[:, i])
         for i, name in enumerate(names)
     ]
 

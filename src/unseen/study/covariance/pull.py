@@ -136,14 +136,14 @@ def _point(true: Floats, names: tuple[str, ...], fits: NuFits, shared: Floats, w
     width, inside = pull.std(axis=0, ddof=1), (np.abs(pull) <= 1.0).mean(axis=0)
     covariance = fits.covariance.mean(axis=0)
     common = np.diagonal(covariance @ shared @ covariance) / np.diagonal(covariance)
-    columns = (
-        pull.mean(axis=0),
-        np.sqrt(width**2 / t + common),
-        width,
-        width / np.sqrt(2.0 * (t - 1)),
-        inside,
-        np.full(len(names), np.sqrt(ONE_SIGMA * (1.0 - ONE_SIGMA) / t)),
-        np.median(fits.error, axis=0),
-    )
-    plain = [tuple(float(value) for value in column) for column in columns]
-    return PullPoint(tuple(true.tolist()), names, *plain, n_samples=t, worth=worth)
+    columns = {
+        "bias": pull.mean(axis=0),
+        "bias_error": np.sqrt(width**2 / t + common),
+        "width": width,
+        "width_error": width / np.sqrt(2.0 * (t - 1)),
+        "coverage": inside,
+        "coverage_error": np.full(len(names), np.sqrt(ONE_SIGMA * (1.0 - ONE_SIGMA) / t)),
+        "error": np.median(fits.error, axis=0),
+    }
+    plain = {name: tuple(float(value) for value in column) for name, column in columns.items()}
+    return PullPoint(nu=tuple(true.tolist()), names=names, n_samples=t, worth=worth, **plain)
