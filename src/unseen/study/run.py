@@ -36,6 +36,8 @@ def jobs_of(entries: Sequence[Entry], config: StudyConfig, pools: StudyPools) ->
         "seed": config.seed,
         "unseen": version("unseen"),
     }
+    if config.systematics is not None:
+        common["systematics"] = config.systematics.model_dump(mode="json", exclude={"before"})
     return [Job(entry, digest(common | _settings(entry))) for entry in entries]
 
 

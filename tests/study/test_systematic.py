@@ -1,0 +1,105 @@
+"""The section `systematics` of a study, on invented collisions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.study.problems import settings, write_files
+from unseen.errors import ConfigError, NotEnoughEventsError, UnknownNameError
+from unseen.events import select
+from unseen.study import draw_study_pools, parse_study
+from unseen.study.stored import at_mixture, nominal_selected
+from unseen.studying import run_study
+
+SIZES = {"w": 6000, "qcd": 4000, "z": 3000, "heavy": 1200, "soft": 1200}
+SECTION: dict[str, Any] = {
+    "nuisances": ["jet-scale", {"name": "normalisation", "size": 0.05}],
+    "n_centers": 60,
+    "rank": 20,
+    "values": [-2.0, 2.0],
+    "combinations": 1,
+    "pull_points": 1,
+    "pull_events": 100,
+    "pull_samples": 100,
+    "robust_values": [0.0, 2.0],
+    "toys": 20,
+    "null_toys": 40,
+    "treatments": ["ignored", "profiled"],
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("systematic")
+    write_files(made, SIZES)
+    return made
+
+
+def content(folder: Path, **changes: Any) -> dict[str, Any]:
+    made = settings(folder, systematics={**SECTION, **changes}, pools={"train": 800, "reference": 900, "toys": 600})
+    made["power"] |= {"widths": 2.0, "toys": 10}
+    del made["grid"]
+    return made | {"signals": ["heavy"]}
+
+
+def test_events_to_distort_are_stored_ones_that_no_pool_has(folder: Path) -> None:
+    config = parse_study(content(folder))
+    pools = draw_study_pools(config)
+    assert set(pools.stored) == {"learn", "judge"}
+    used = [pools.train, pools.settings, pools.reference, pools.toys, *pools.stored.values()]
+    sources = np.concatenate([np.unique(events.record["source"]) for events in used])
+    assert len(np.unique(sources)) == len(sources)
+    judge = pools.stored["judge"]
+    kept = nominal_selected(judge)
+    weight, label = judge.weight[kept], judge.label[kept]
+    for name, share in config.pools.mixture.items():
+        mine = weight[label == judge.label_names.index(name)].sum() / weight.sum()
+        assert mine == pytest.approx(share)
+    assert weight.mean() == pytest.approx(1.0)
+    for name, events in pools.stored_signals.items():
+        injected = np.concatenate([pools.signals[name].record["source"], pools.signals_apart[name].record["source"]])
+        assert not np.intersect1d(events.record["source"], injected).size
+
+
+def test_a_row_has_the_numbers_and_a_second_run_keeps_it(folder: Path) -> None:
+    made = content(folder)
+    outcome = run_study(made)
+    (row,) = outcome.rows
+    assert not row["notes"].startswith("nu."), row["notes"]
+    assert row["nu.closure.ignored"] > 0
+    assert 0.5 < row["nu.pull.width_low"] < 1.5
+    assert row["nu.information.normalisation"] == pytest.approx(1.0, abs=0.3)
+    assert row["nu.overlap.heavy.closest"] in ("jet-scale", "normalisation")
+    cells = json.loads(row["nu.robustness.cells"])
+    # 0, 2 on either axis and one combination, with the signal at two of them, for two treatments.
+    assert len(cells) == 2 * (4 + 2)
+    assert {cell["treatment"] for cell in cells} == {"ignored", "profiled"}
+    assert 0.0 <= row["nu.robustness.profiled.lowest"] <= row["nu.robustness.profiled.highest"] <= 1.0
+    again = run_study(made)
+    assert again.kept == 1
+    assert again.rows == outcome.rows
+
+
+def test_bad_sections_are_refused_before_work(folder: Path) -> None:
+    for changes, words in (
+        ({"nuisances": []}, "nuisances is empty"),
+        ({"treatments": ["profile"]}, "did you mean 'profiled'"),
+        ({"values": [0.0]}, "different from 0"),
+        ({"nuisances": ["jet-scales"]}, "did you mean 'jet-scale'"),
+        ({"n_signal": {"heav": 3.0}}, "did you mean 'heavy'"),
+    ):
+        with pytest.raises((ConfigError, UnknownNameError), match=words):
+            parse_study(content(folder, **changes))
+    with pytest.raises(ConfigError, match="select: true"):
+        parse_study(content(folder) | {"select": False})
+
+
+def test_a_process_without_events_is_named(folder: Path) -> None:
+    pools = draw_study_pools(parse_study(content(folder)))
+    with pytest.raises(NotEnoughEventsError, match="'heavy'"):
+        at_mixture(select(pools.stored["judge"]), {"w": 0.5, "heavy": 0.5})
