@@ -14,7 +14,8 @@ from unseen.errors import ConfigError, NotEnoughEventsError, UnknownNameError
 from unseen.events import select
 from unseen.study import draw_study_pools, parse_study
 from unseen.study.stored import at_mixture, nominal_selected
-from unseen.studying import run_study
+from unseen.study.systematic import with_preserved
+from unseen.studying import prepare_study, run_study
 
 SIZES = {"w": 6000, "qcd": 4000, "z": 3000, "heavy": 1200, "soft": 1200}
 SECTION: dict[str, Any] = {
@@ -68,7 +69,7 @@ def test_events_to_distort_are_stored_ones_that_no_pool_has(folder: Path) -> Non
 
 def test_a_row_has_the_numbers_and_a_second_run_keeps_it(folder: Path) -> None:
     made = content(folder)
-    outcome = run_study(made)
+    outcome = run_study(made, worker_count=1)
     (row,) = outcome.rows
     assert not row["notes"].startswith("nu."), row["notes"]
     assert row["nu.closure.ignored"] > 0
@@ -80,7 +81,11 @@ def test_a_row_has_the_numbers_and_a_second_run_keeps_it(folder: Path) -> None:
     assert len(cells) == 2 * (4 + 2)
     assert {cell["treatment"] for cell in cells} == {"ignored", "profiled"}
     assert 0.0 <= row["nu.robustness.profiled.lowest"] <= row["nu.robustness.profiled.highest"] <= 1.0
-    again = run_study(made)
+    folder_of = outcome.folder
+    assert (folder_of / "robustness.png").is_file()
+    assert "Closure: mean t" in (folder_of / "table.md").read_text()
+    assert 'aria-label="Rates of p &lt; 0.05' in (folder_of / "study.html").read_text()
+    again = run_study(made, worker_count=1)
     assert again.kept == 1
     assert again.rows == outcome.rows
 
@@ -97,6 +102,16 @@ def test_bad_sections_are_refused_before_work(folder: Path) -> None:
             parse_study(content(folder, **changes))
     with pytest.raises(ConfigError, match="select: true"):
         parse_study(content(folder) | {"select": False})
+
+
+def test_n3_over_that_of_another_row(folder: Path) -> None:
+    config = parse_study(content(folder, before={"after": "first"}))
+    rows = [{"name": "first", "known.heavy.n3": 50.0}, {"name": "after", "known.heavy.n3": 55.0}]
+    first, after = with_preserved(rows, config)
+    assert "nu.preserved.heavy" not in first
+    assert after["nu.preserved.heavy"] == pytest.approx(1.1)
+    with pytest.raises(UnknownNameError, match=r"systematics\.before"):
+        prepare_study(content(folder, before={"after": "first"}))
 
 
 def test_a_process_without_events_is_named(folder: Path) -> None:

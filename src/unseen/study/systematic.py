@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from unseen.errors import ConfigError
@@ -20,7 +20,7 @@ from unseen.study.representations import everything
 from unseen.study.settings import StudyConfig, Widths
 from unseen.systematics import NuisanceSet
 
-__all__ = ["power_kept", "systematic_numbers"]
+__all__ = ["power_kept", "systematic_numbers", "with_preserved"]
 
 Embed = Callable[[Events], Floats]
 
@@ -88,3 +88,21 @@ def power_kept(
         kept = number_ratio(found["known"], found["profiled"], signal)
         values |= {f"nu.power_kept.{signal}": kept.value, f"nu.power_kept.{signal}.at_least": kept.at_least}
     return values, notes
+
+
+def with_preserved(rows: Sequence[Values], config: StudyConfig) -> list[Values]:
+    """Return the rows with `nu.preserved.S`: N_3 of an entry over that of the one named in `systematics.before`."""
+    before = {} if config.systematics is None else config.systematics.before
+    by_name = {row["name"]: row for row in rows}
+    test = config.power.normalisations[0]
+    found = []
+    for row in rows:
+        values = dict(row)
+        for signal in config.signals if row["name"] in before else ():
+            key = f"{test}.{signal}.n3"
+            other = by_name[before[row["name"]]]
+            if key in row and key in other:  # an entry that failed has none
+                kept = number_ratio(other, row, signal, test=test)
+                values |= {f"nu.preserved.{signal}": kept.value, f"nu.preserved.{signal}.at_least": kept.at_least}
+        found.append(values)
+    return found

@@ -6,12 +6,13 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
+from unseen.rivals.c2st import TREES
 from unseen.search.validate import Floats
 
 __all__ = ["weighted_auc"]
 
-TREES = 60
-MOST_EVENTS = 50_000  # of each sample
+N_TREES = 40
+MOST_EVENTS = 20_000  # of each sample
 
 
 def weighted_auc(
@@ -39,7 +40,7 @@ def _judged(parts: list[tuple[Floats, Floats]], fold: int) -> float:
         w = np.concatenate([w[which::2] / w[which::2].sum() for _, w in parts])
         label = np.repeat([0, 1], [len(z[which::2]) for z, _ in parts])
         halves.append((x, label, w * (len(x) / 2.0)))
-    trees = HistGradientBoostingClassifier(max_iter=TREES, max_leaf_nodes=8, early_stopping=False, random_state=0)
+    trees = HistGradientBoostingClassifier(max_iter=N_TREES, random_state=0, **TREES)
     trees.fit(halves[0][0], halves[0][1], sample_weight=halves[0][2])
     x, label, w = halves[1]
     return float(roc_auc_score(label, trees.decision_function(x), sample_weight=w))

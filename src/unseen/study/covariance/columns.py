@@ -255,7 +255,7 @@ COLUMNS = {
 
 def covariance_columns(on: Represented) -> tuple[Values, list[str]]:
     """Return all columns of one representation, and notes on measurements that its events cannot serve."""
-    values: Values = {}
+    values: Values = {"nu.names": json.dumps(on.names)}
     notes = []
     for name, make in COLUMNS.items():
         try:
