@@ -55,7 +55,11 @@ def _panel(axis: Axes, entry: str, cells: Sequence[Cell], names: Sequence[str]) 
     at = {tuple(cell["nu"]): i for i, cell in enumerate(_first(cells))}
     treatments = list(dict.fromkeys(cell["treatment"] for cell in cells))
     for i, treatment in enumerate(treatments):
-        style: dict[str, Any] = {"color": PROCESS_COLOURS[i % len(PROCESS_COLOURS)], "marker": MARKERS[i % len(MARKERS)], "ls": ""}
+        style: dict[str, Any] = {
+            "color": PROCESS_COLOURS[i % len(PROCESS_COLOURS)],
+            "marker": MARKERS[i % len(MARKERS)],
+            "ls": "",
+        }
         shift = 0.15 * (i - 0.5 * (len(treatments) - 1))
         mine = [cell for cell in cells if _plain(cell, treatment)]
         rate = [cell["rate"] for cell in mine]
