@@ -12,9 +12,11 @@ import pytest
 from tests.study.problems import settings, write_files
 from unseen.errors import ConfigError, NotEnoughEventsError, UnknownNameError
 from unseen.events import select
+from unseen.power.rival import Samples
+from unseen.search.validate import Floats
 from unseen.study import draw_study_pools, parse_study
 from unseen.study.stored import at_mixture, nominal_selected
-from unseen.study.systematic import with_preserved
+from unseen.study.systematic import power_kept, with_preserved
 from unseen.studying import prepare_study, run_study
 
 SIZES = {"w": 6000, "qcd": 4000, "z": 3000, "heavy": 1200, "soft": 1200}
@@ -118,3 +120,26 @@ def test_a_process_without_events_is_named(folder: Path) -> None:
     pools = draw_study_pools(parse_study(content(folder)))
     with pytest.raises(NotEnoughEventsError, match="'heavy'"):
         at_mixture(select(pools.stored["judge"]), {"w": 0.5, "heavy": 0.5})
+
+
+def test_profiling_costs_power(folder: Path, tmp_path: Path) -> None:
+    """A bump that looks like a shift: N_2 with the shift profiled is not below N_2 with it known."""
+    rng = np.random.default_rng(1)
+
+    def delta(z: Floats) -> tuple[Floats, Floats]:
+        return 0.15 * z, np.full((len(z), 1, 1), -0.01125)
+
+    samples = Samples(
+        rng.normal(size=(100, 1)),
+        rng.normal(size=(1200, 1)),
+        rng.normal(size=(2500, 1)),
+        {"bump": rng.normal(2.0, 0.5, size=(500, 1))},
+        100.0,
+    )
+    made = content(folder)
+    made["power"] |= {"null_toys": 600, "toys": 40, "widths": 1.0, "n_centers": 15, "penalty": 1e-4}
+    values, notes = power_kept(samples, delta, parse_study(made), tmp_path, "several")
+    known, profiled = (values[f"nu.{name}.bump.n2"] for name in ("known", "profiled"))
+    assert profiled > 0.9 * known  # 40 data sets: 15 % each
+    assert values["nu.power_kept.bump"] is None  # 600 null toys do not resolve Z = 3, and it is said
+    assert any("do not resolve Z = 3" in note for note in notes)

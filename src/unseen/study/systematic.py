@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from unseen.errors import ConfigError
+from unseen.errors import ConfigError, ConvergenceError, NotEnoughEventsError
 from unseen.events import Events
 from unseen.power.rival import Samples
 from unseen.search.validate import Floats
@@ -56,8 +56,11 @@ def systematic_numbers(
     )
     values, notes = covariance_columns(on)
     if section.power_kept:
-        found, more = power_kept(samples, delta, config, folder, widths)
-        values, notes = values | found, notes + more
+        try:
+            found, more = power_kept(samples, delta, config, folder, widths)
+            values, notes = values | found, notes + more
+        except (NotEnoughEventsError, ConvergenceError) as error:  # toys far out in nu: the rest of the row stays
+            notes.append(f"nu.power_kept: {error}")
     return values, notes
 
 
