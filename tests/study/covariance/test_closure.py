@@ -38,6 +38,25 @@ def test_a_right_ratio_closes_and_errors_say_what_pools_resolve() -> None:
     assert np.mean([point.ignored.values[0] for point in points]) > 1.0
 
 
+def test_the_same_events_at_zero_leave_smaller_errors_that_are_right() -> None:
+    """A difference of two pools at nu = 0 is chance: taken off, shifts scatter around the same value by less."""
+    apart, joint = [], []
+    for i in range(16):
+        made, x = frame(seed=200 + i), nominal(20_000, 300 + i)
+        events, zero = at(x, 2.0, 0.0), at(x, 0.0, 0.0)
+        apart.append(closure(made, events).weighted.worst)
+        joint.append(closure(made, events, at_zero=zero).weighted.worst)
+    (_, a_error), (b, b_error) = np.transpose(apart), np.transpose(joint)
+    assert b_error.mean() < 0.5 * a_error.mean()
+    assert abs(b.mean()) < 4 * b_error.mean() / np.sqrt(len(b))
+    assert 0.5 < b.std() / b_error.mean() < 1.7  # 16 pools: 18 %
+    wrong, x = frame(wrong_delta), nominal(20_000, 400)
+    first, second = (closure(wrong, at(x, 2.0, 0.0), at_zero=z).weighted.worst for z in (None, at(x, 0.0, 0.0)))
+    assert first[0] == pytest.approx(second[0], abs=4 * first[1])
+    with pytest.raises(ShapeError, match="same events"):
+        closure(frame(), at(nominal(20_000, 1000), 1.0, 0.0), at_zero=at(nominal(10_000, 7), 0.0, 0.0))
+
+
 def test_the_shift_is_the_mean_of_toys() -> None:
     """The expectation in closed form is what pseudo-data sets of the project's own test scatter around."""
     there = nominal(20_000, 4)

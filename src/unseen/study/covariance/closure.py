@@ -16,19 +16,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from unseen.errors import NotEnoughEventsError
+from unseen.errors import NotEnoughEventsError, ShapeError
 from unseen.search import KernelTest
-from unseen.search.features import Features
 from unseen.search.fitted import Fitted
 from unseen.search.parallel import blockwise
 from unseen.search.scale import Widths
 from unseen.search.simulation import Simulation
 from unseen.search.validate import Floats, as_events, as_weights, check_disjoint, row_keys
 from unseen.study.covariance.auc import weighted_auc
+from unseen.study.covariance.closure_sums import PoolSums, difference_sums, pool_sums
 from unseen.study.covariance.moved import Delta, Moved, coefficients
 from unseen.systematics.ratio import Closure
 
@@ -121,26 +120,34 @@ def closure_frame(
     return ClosureFrame(simulation, x, w / w.sum(), delta, n_data, float(size))
 
 
-def closure(frame: ClosureFrame, events: Moved, *, with_auc: bool = False, seed: int = 0) -> ClosurePoint:
+def closure(
+    frame: ClosureFrame, events: Moved, *, at_zero: Moved | None = None, with_auc: bool = False, seed: int = 0
+) -> ClosurePoint:
     """Return how far reweighted nominal events are from `events`, a disjoint pool at nu.
 
-    Errors: ShapeError, OverlapError (a pool that is not disjoint), NotEnoughEventsError.
+    `at_zero` are the same events, row by row, at nu = 0: what both pools differ by there is chance and is taken off,
+    which leaves much smaller errors. Errors: ShapeError, OverlapError (a pool that is not disjoint),
+    NotEnoughEventsError.
     """
     kept, where = events.weights > 0, f"the events at nu = {np.round(events.nu, 3).tolist()}"
     if np.count_nonzero(kept) < FEWEST:
         raise NotEnoughEventsError(f"{np.count_nonzero(kept)} of {where} are selected; at least {FEWEST} are needed")
-    x, shares, base = events.z[kept], events.shares[kept], events.nominal / events.nominal.sum()
+    if at_zero is not None and at_zero.z.shape != events.z.shape:
+        raise ShapeError(f"{where} have shape {events.z.shape}, those at nu = 0 {at_zero.z.shape}: not the same events")
+    x, shares = events.z[kept], events.shares[kept]
     check_disjoint(where, row_keys(x), "the nominal pool", row_keys(frame.z))
     r = np.exp(coefficients("the nominal pool", frame.delta, frame.z, len(events.nu)).log_ratio(events.nu))
     found: dict[str, list[tuple[float, float]]] = {"weighted": [], "ignored": []}
-    z = frame.fitted.standardise(where, x)
     with blockwise():
         for k in range(frame.simulation.n_maps):
             phi, form = frame.simulation.union(k), frame.fitted.form(k).matrix()
-            there = _side(frame, frame.fitted.features(k, z, phi.held_bytes), form, shares, base[kept], base)
+            there = _there(frame, k, form, events, at_zero)
             for name, ratio in (("weighted", r), ("ignored", np.ones_like(r))):
-                here = _side(frame, phi, form, frame.shares * ratio, frame.shares, frame.shares)
-                found[name].append(_shift(frame, form, there, here))
+                null = pool_sums(frame.fitted, phi, form, frame.shares * ratio, frame.shares)
+                here = null
+                if at_zero is not None:
+                    here = pool_sums(frame.fitted, phi, form, frame.shares * (ratio - 1.0), frame.shares)
+                found[name].append(_shift(frame, form, there, here, null))
     rng = np.random.default_rng([seed, AUC_STREAM])
     against = {"auc": frame.shares * r, "auc_ignored": frame.shares} if with_auc else {}
     aucs = {name: weighted_auc(frame.z, q, x, shares, rng) for name, q in against.items()}
@@ -153,6 +160,22 @@ def closure(frame: ClosureFrame, events: Moved, *, with_auc: bool = False, seed:
         aucs.get("auc"),
         aucs.get("auc_ignored"),
     )
+
+
+def _there(frame: ClosureFrame, k: int, form: Tensor, events: Moved, at_zero: Moved | None) -> PoolSums:
+    """Return the sums of the pool at nu at map k, or what they are above those of the same events `at_zero`."""
+    used = events.weights > 0 if at_zero is None else (events.weights > 0) | (at_zero.weights > 0)
+    base = events.nominal / events.nominal.sum()
+    held = frame.simulation.union(k).held_bytes
+    parts = []
+    for pool in (events,) if at_zero is None else (events, at_zero):
+        z = frame.fitted.standardise("the events at nu", pool.z[used])
+        phi = frame.fitted.features(k, z, held)
+        parts.append((phi, pool.shares[used]))
+        held += phi.held_bytes
+    if at_zero is None:
+        return pool_sums(frame.fitted, parts[0][0], form, parts[0][1], base[used], base)
+    return difference_sums(form, parts[0], parts[1], base[used])
 
 
 def closure_record(points: Sequence[ClosurePoint], n_data: float) -> Closure:
@@ -168,58 +191,19 @@ def closure_record(points: Sequence[ClosurePoint], n_data: float) -> Closure:
     )
 
 
-@dataclass(frozen=True)
-class _Side:
-    """Sums over a pool of events of `shares` p: mean sum p phi (r,), second sum p phi phi' (r, r), the covariance of
-    the mean as an estimate, sums of p h^2 and p^2 h^2 with h = phi' A phi, and the number of equal events it is worth.
-    """
-
-    mean: Tensor
-    second: Tensor
-    covariance: Tensor
-    fourth: float
-    noise: float
-    size: float
-
-
-def _side(frame: ClosureFrame, phi: Features, form: Tensor, p: Floats, base: Floats, every: Floats) -> _Side:
-    """Return the sums of events with features `phi` and shares `p` (n,).
-
-    `base` (n,) are their nominal shares and `every` those of all events, selected or not: p's units are their sum, so
-    that the yield fluctuates as an estimate of a ratio does.
-    """
-    fitted, p_ = frame.fitted, torch.from_numpy(p)
-    mean, across = phi.total(fitted.tensor(np.stack([p, p * base])))
-    second, squares = (phi.second_moment(fitted.tensor(w)) for w in (p, p**2))
-    spent = float(np.square(every).sum())
-    covariance = squares - torch.outer(across, mean) - torch.outer(mean, across) + spent * torch.outer(mean, mean)
-    root = torch.linalg.cholesky(form).to(phi.compute.dtype)
-    square = phi.accumulate(lambda rows, block: _powers((block @ root).square_().sum(1).double(), p_[rows]))
-    return _Side(mean, second, covariance, float(square[0]), float(square[1]), 1.0 / spent)
-
-
-def _powers(h: Tensor, p: Tensor) -> Tensor:
-    """Return the sums of p h^2 and p^2 h^2."""
-    return torch.stack([p @ h.square(), p.square() @ h.square()])
-
-
-def _shift(frame: ClosureFrame, form: Tensor, there: _Side, here: _Side) -> tuple[float, float]:
+def _shift(frame: ClosureFrame, form: Tensor, there: PoolSums, here: PoolSums, null: PoolSums) -> tuple[float, float]:
     """Return the mean t above the null mean in the null's standard deviations, and its standard error."""
     n = frame.n_data
     m = n * (there.mean - here.mean)
-    uncertain = n**2 * (there.covariance + here.covariance)
-    turned, spread = form @ uncertain, form @ _null_covariance(frame, here)
+    turned = form @ (n**2 * (there.covariance + here.covariance))
     excess = float(m @ form @ m) - float(turned.trace()) + n * float((form * (there.second - here.second)).sum())
     own = 2.0 * float((turned * turned.T).sum())  # of pools that do not differ; the noise of m is in m' A C A m, too
     variance = max(4.0 * float(m @ turned @ form @ m) - own, own) + n**2 * (there.noise + here.noise)
-    null = 2.0 * float((spread * spread.T).sum()) + n * here.fourth
-    return excess / null**0.5, (variance / null) ** 0.5
-
-
-def _null_covariance(frame: ClosureFrame, here: _Side) -> Tensor:
-    """Return the covariance of s where data are as the reweighted reference: Poisson data, and N_R such events."""
-    n = frame.n_data
-    return n * here.second + n**2 * (here.size / frame.n_reference) * here.covariance
+    variance = max(variance + 4.0 * n**2 * float(m @ form @ (there.joint + here.joint)), own)
+    # Where data are as the reweighted reference: Poisson data, and a reference of N_R such events.
+    spread = form @ (n * null.second + n**2 * (null.size / frame.n_reference) * null.covariance)
+    deviation = (2.0 * float((spread * spread.T).sum()) + n * null.fourth) ** 0.5
+    return excess / deviation, variance**0.5 / deviation
 
 
 def _shifts(found: list[tuple[float, float]]) -> Shift:

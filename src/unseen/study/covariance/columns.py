@@ -83,9 +83,9 @@ def closure_columns(on: Represented) -> Values:
         penalty=on.penalty,
         seed=small_seed(on.seed, "study", "closure"),
     )
-    points = [on.judged(nu) for nu in on.grid]
-    found = [closure(frame, point, with_auc=on.config.auc, seed=on.seed) for point in points]
-    moments = predictability(on.judged(on.zero), points, on.delta)
+    zero, points = on.judged(on.zero), [on.judged(nu) for nu in on.grid]
+    found = [closure(frame, point, at_zero=zero, with_auc=on.config.auc, seed=on.seed) for point in points]
+    moments = predictability(zero, points, on.delta)
     moving = [moment for moment in moments if moment.moves]
     r2 = [moment.r2 for moment in moving if moment.r2 is not None]
     polynomial = [moment.r2_polynomial for moment in moving if moment.r2_polynomial is not None]
