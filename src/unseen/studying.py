@@ -17,6 +17,7 @@ from unseen.progress import Display
 from unseen.report.study import StudyTable, markdown, rich_table, study_figures, study_tables, write_study_page
 from unseen.report.style import hep_style
 from unseen.report.wording import duration, number
+from unseen.search.validate import check_name
 from unseen.simulate.jobs import software
 from unseen.stages import locked
 from unseen.study.estimate import Cost, estimate
@@ -63,6 +64,8 @@ def prepare_study(
     config = config.model_copy(update=changes)
     found = entries(config)
     check_tuning(config)
+    for name in [each for pair in (config.systematics.before.items() if config.systematics else ()) for each in pair]:
+        check_name("entry in systematics.before", name, tuple(entry.name for entry in found))
     return config, found
 
 
@@ -91,7 +94,7 @@ def run_study(
         _say_pools(display, pools)
         with workers(cluster, worker_count, serial=True) as pool:
             rows, kept = _measured(settings, listed, Work(settings, pools, folder), pool, display)
-        table = write_comparison(folder, rows)
+        table = write_comparison(folder, rows, settings)
         _write_provenance(folder, settings, pools, rows)
         shown = StudyTable(settings.name, tuple(table), settings.power.n_data)
         _write_report(folder, shown, to_yaml(settings))

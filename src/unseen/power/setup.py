@@ -9,6 +9,7 @@ from unseen.power.contender import Contender
 from unseen.power.kernel import kernel_contender
 from unseen.power.plan import Scan
 from unseen.power.rival import Samples
+from unseen.search.profile_ratio import RatioSource
 from unseen.searching import kernel_test
 from unseen.seeds import small_seed
 
@@ -23,10 +24,13 @@ def smallest_pool(n_data: float) -> int:
     return int(np.ceil(n_data + MARGIN_SIGMA * np.sqrt(n_data)))
 
 
-def fitted_kernel(settings: SearchConfig, samples: Samples, seed: int) -> Contender:
-    """Return the kernel test that `settings` describe, fitted and calibrated on `samples`."""
+def fitted_kernel(settings: SearchConfig, samples: Samples, seed: int, ratio: RatioSource | None = None) -> Contender:
+    """Return the kernel test that `settings` describe, fitted and calibrated on `samples`.
+
+    `ratio`, a function of events, makes it profile nuisance parameters.
+    """
     test = kernel_test(settings, small_seed(seed, "search"))
-    test.fit(samples.reference, expected=samples.expected, settings=samples.settings)
+    test.fit(samples.reference, expected=samples.expected, settings=samples.settings, ratio=ratio)
     return kernel_contender(
         test,
         samples.pool,

@@ -11,10 +11,12 @@ from rich.table import Table as RichTable
 from unseen.events.atomic import write_whole
 from unseen.report.figures.study import StudyTable
 from unseen.report.figures.study_dimension import study_dimension
+from unseen.report.figures.study_robustness import study_robustness
 from unseen.report.figures.study_tradeoff import study_tradeoff
 from unseen.report.page import environment
 from unseen.report.plot import Plot
 from unseen.report.sections import Section
+from unseen.report.study_covariance import covariance_table
 from unseen.report.style import hep_style
 from unseen.report.tables import Table
 from unseen.report.wording import count, number
@@ -25,12 +27,15 @@ __all__ = ["StudyTable", "markdown", "rich_table", "study_figures", "study_table
 TEMPLATE = "study.html.j2"
 UNKNOWN = "–"
 LEFT_OUT = "leave_out."
+SYSTEMATICS = "systematics"
 Values = Mapping[str, Any]
 
 
 def study_tables(table: StudyTable) -> dict[str, Table]:
-    """One table for each test, by its name in the columns."""
-    return {group: _table(table, group, signals) for group, signals in groups_of(table.rows).items()}
+    """One table for each test, by its name in the columns, and one of covariance where it was measured."""
+    found = {group: _table(table, group, signals) for group, signals in groups_of(table.rows).items()}
+    covariance = covariance_table(table)
+    return found if covariance is None else found | {SYSTEMATICS: covariance}
 
 
 def _table(table: StudyTable, group: str, signals: list[str]) -> Table:
@@ -112,7 +117,8 @@ def study_figures(table: StudyTable) -> list[Plot]:
             plot = make(table, group, signals)
             if plot is not None:
                 found.append(plot)
-    return found
+    robust = study_robustness(table)
+    return found if robust is None else [*found, robust]
 
 
 def write_study_page(table: StudyTable, config_text: str, path: Path) -> None:
@@ -134,7 +140,11 @@ def _sections(table: StudyTable, config_text: str) -> list[Section]:
     for group, part in tables.items():
         name = group.replace(".", "-")
         own = tuple(plot for plot in plots if plot.name in (f"dimension-{name}", f"tradeoff-{name}"))
-        sections.append(Section(name, _heading(group), "Lower N_3 is more sensitive.", own, (part,)))
+        words = "Lower N_3 is more sensitive."
+        if group == SYSTEMATICS:
+            own = tuple(plot for plot in plots if plot.name == "robustness")
+            words = "How predictably embeddings covary with nuisance parameters, and whether the search stays true."
+        sections.append(Section(name, _heading(group), words, own, (part,)))
     notes = tuple(_notes(table))
     unknown = (Table("Numbers that are unknown, and why.", ("entry", "notes"), notes, (0, 1)),) if notes else ()
     return [*sections, Section("settings", "Settings", "What the study was made of.", (), unknown, config_text)]
@@ -142,7 +152,7 @@ def _sections(table: StudyTable, config_text: str) -> list[Section]:
 
 def _heading(group: str) -> str:
     what = group.removeprefix(LEFT_OUT)
-    words = {"known": "Yield known", "free": "Shape only"}.get(what, what)
+    words = {"known": "Yield known", "free": "Shape only", SYSTEMATICS: "Systematic uncertainties"}.get(what, what)
     return f"Left-out processes: {words.lower()}" if group.startswith(LEFT_OUT) else words
 
 

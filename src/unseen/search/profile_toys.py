@@ -39,7 +39,6 @@ class ProfilePlan(ToyPlan):
 
     nuisances: Nuisances
     nu: Floats
-    auxiliary: Floats
     source: Floats = field(repr=False)
     psi: Floats = field(repr=False)
     cap: Floats = field(repr=False)
@@ -90,8 +89,8 @@ def plan_profiled(
                 f"{hits:.0f} of the pool's by their rates r(x; nu); enlarge the pool, at least by a factor of "
                 f"{1.3 * needed / max(hits, 1.0):.1f}"
             )
-    own = {f.name: getattr(plan, f.name) for f in fields(ToyPlan)} | {"n_data": n_data}
-    return ProfilePlan(**own, nuisances=nuisances, nu=true, auxiliary=auxiliary, source=source, psi=psi, cap=cap)
+    own = {f.name: getattr(plan, f.name) for f in fields(ToyPlan)} | {"n_data": n_data, "auxiliary": auxiliary}
+    return ProfilePlan(**own, nuisances=nuisances, nu=true, source=source, psi=psi, cap=cap)
 
 
 def _rates(source: Floats, psi: Floats, nuisances: Nuisances, nu: Floats) -> Floats:

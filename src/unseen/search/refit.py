@@ -17,7 +17,6 @@ from unseen.search.parallel import run_parts
 from unseen.search.precondition import DataWhitener, Preconditioner, Shared
 from unseen.search.profile_fit import profile
 from unseen.search.profile_nuisances import Nuisances
-from unseen.search.profile_toys import ProfilePlan
 from unseen.search.statistic import Fit, LinearForm, fit_batch, require_convergence, shared_factor
 from unseen.search.toys import Codes, Index, ToyPlan
 from unseen.search.validate import Floats
@@ -116,7 +115,7 @@ def fit_toys(fits: ToyFits, which: list[range], tick: Callable[[int], None]) -> 
 def _fit(fits: ToyFits, batch: Batch, start: Preconditioner, toys: range) -> Fit:
     """Return the fits of `toys`; a profiled statistic stands for its own linear one."""
     plan, nuisances = fits.plan, fits.recipe.nuisances
-    if nuisances is None or not isinstance(plan, ProfilePlan):
+    if nuisances is None or plan.auxiliary is None:
         return fit_batch(batch, start, fits.form, fits.recipe.mode)
     a = torch.from_numpy(plan.auxiliary[toys.start : toys.stop]).to(batch.code.device)
     found = profile(batch, nuisances, a, fits.chord)

@@ -45,6 +45,10 @@ class Scale:
         """Return standardised events (n, d)."""
         return np.ascontiguousarray((x - self.mean) / self.std)
 
+    def undo(self, z: Floats) -> Floats:
+        """Return events (n, d) in raw units, to rounding."""
+        return z * self.std + self.mean
+
 
 def parse_widths(widths: Widths) -> str | tuple[float, ...]:
     """Return "auto", "percentile(...)" or the widths asked for as floats; raise ConfigError for anything else."""

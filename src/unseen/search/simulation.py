@@ -85,8 +85,16 @@ class Simulation:
         `nu` are the profiled nuisance parameters of all toys; None throws them. Raises NotEnoughEventsError if the pool
         is too small, or the signal.
         """
-        option, nuisances = self.fitted.normalisation, self.fitted.nuisances
-        plan = plan_toys(
+        nuisances, plan = self.fitted.nuisances, self.nominal_plan(n_toys, seed, n_data, signal)
+        if nuisances is None or self.beside is None or self.fitted.beside is None:
+            return plan
+        psi = np.concatenate([self.fitted.beside, self.beside])
+        return plan_profiled(plan, nuisances, self.source, psi, nu, fixed_n=n_data is not None)
+
+    def nominal_plan(self, n_toys: int, seed: int, n_data: int | None, signal: tuple[int, int] = (0, 0)) -> ToyPlan:
+        """Return the plan of toys whose background is nominal, whatever is profiled."""
+        option = self.fitted.normalisation
+        return plan_toys(
             n_toys,
             self.fitted.expected,
             len(self.fitted.z),
@@ -99,10 +107,6 @@ class Simulation:
             sigma=0.0 if option.free or n_data is not None else option.sigma,
             signal=signal,
         )
-        if nuisances is None or self.beside is None or self.fitted.beside is None:
-            return plan
-        psi = np.concatenate([self.fitted.beside, self.beside])
-        return plan_profiled(plan, nuisances, self.source, psi, nu, fixed_n=n_data is not None)
 
 
 def simulation_of(

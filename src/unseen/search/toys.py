@@ -47,7 +47,7 @@ class ToyPlan:
 
     `n_data` (n_toys,) counts each toy's data, including the `n_signal` that come from the `n_source` signal rows;
     `accept` (n_reference + n_pool,) is the probability with which an event may play data, None for all alike;
-    `expected` (n_toys,) is each toy's N.
+    `expected` (n_toys,) is each toy's N, `auxiliary` (n_toys, K) the auxiliary measurements of profiled nuisances.
     """
 
     reference: str
@@ -59,6 +59,7 @@ class ToyPlan:
     accept: Floats | None = field(default=None, repr=False)
     n_signal: int = 0
     n_source: int = 0
+    auxiliary: Floats | None = field(default=None, repr=False)
 
     @property
     def n_toys(self) -> int:

@@ -27,6 +27,7 @@ from unseen.study.pools import StudyPools, without_process
 from unseen.study.representations import REPRESENTATIONS, everything
 from unseen.study.rows import Row, flat, write_row
 from unseen.study.settings import StudyConfig
+from unseen.study.systematic import systematic_numbers
 
 __all__ = ["Job", "Trained", "Work", "left_out_numbers", "measure", "one_thread", "samples_of", "slug", "trained"]
 
@@ -107,6 +108,9 @@ def measure_entry(job: Job, work: Work) -> Row:
     values |= found
     numbers, unknown = power_numbers(samples, config.power, config.seed, folder / "toys", entry.widths)
     values, notes = values | numbers, notes + unknown
+    if config.systematics is not None:
+        numbers, unknown = systematic_numbers(made.embed, samples, pools, config, folder / "toys", entry.widths)
+        values, notes = values | numbers, notes + unknown
     for process in config.leave_out:
         numbers, unknown = left_out_numbers(entry, process, work, folder)
         values, notes = values | numbers, notes + unknown

@@ -19,6 +19,7 @@ from unseen.power.run import Toys
 from unseen.power.setup import fitted_kernel, scan_of
 from unseen.power.significance import ENOUGH_BEYOND, significance
 from unseen.rivals import choose
+from unseen.search.profile_ratio import RatioSource
 from unseen.search.scale import AUTO_PERCENTILES, Scale, choose_widths
 from unseen.seeds import generator
 from unseen.study.injections import Search, Shares, find_injections, refined
@@ -92,17 +93,23 @@ def _levels(contender: Contender, config: PowerConfig) -> tuple[float, ...]:
 
 
 def power_numbers(
-    samples: Samples, config: PowerConfig, seed: int, folder: Path, widths: Widths = "several"
+    samples: Samples,
+    config: PowerConfig,
+    seed: int,
+    folder: Path,
+    widths: Widths = "several",
+    ratio: RatioSource | None = None,
 ) -> tuple[Values, list[str]]:
     """Return the columns `TEST.SIGNAL.n3`, `n3_low`, `n3_high`, `n3_above`, ... and notes on what is unknown.
 
     TEST is the normalisation of the kernel test, or the name of a rival. `n3_above` says how many signal events were
     not enough. Toys are kept in `folder`, so that this continues where it was stopped. The toys are those of
-    `unseen power` with the same events and seed.
+    `unseen power` with the same events and seed. `ratio`, a function of events, makes the kernel test profile nu, and
+    its toys throw it.
     """
     values: Values = {}
     notes: list[str] = []
-    for name, settings, contender in _tests(samples, config, seed, widths):
+    for name, settings, contender in _tests(samples, config, seed, widths, ratio):
         resolved = _levels(contender, config)
         notes += [f"{name}: {config.null_toys} null toys do not resolve Z = {k:g}" for k in LEVELS if k not in resolved]
         store = ToyStore(folder / name, {"test": name, "expected": samples.expected, "seed": seed})
@@ -117,7 +124,7 @@ def power_numbers(
 
 
 def _tests(
-    samples: Samples, config: PowerConfig, seed: int, widths: Widths
+    samples: Samples, config: PowerConfig, seed: int, widths: Widths, ratio: RatioSource | None
 ) -> Iterator[tuple[str, SearchConfig, Contender]]:
     """Yield the tests one after the other: each holds the features of its toys only as long as it is used."""
     one = percentile_width(samples, ONE_WIDTH, seed) if widths == "one" else None
@@ -127,7 +134,7 @@ def _tests(
             continue
         for normalisation in config.normalisations:
             settings = config.search(normalisation, one)
-            yield normalisation, settings, fitted_kernel(settings, samples, seed)
+            yield normalisation, settings, fitted_kernel(settings, samples, seed, ratio)
 
 
 def percentile_width(samples: Samples, percentile: int, seed: int) -> float:

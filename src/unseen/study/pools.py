@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from unseen.config import Config
 from unseen.errors import NotEnoughEventsError, OverlapError, UnknownProcessError, did_you_mean
-from unseen.events import Events, Schema, read
+from unseen.events import Events, Schema, read, select
 from unseen.pools import assert_disjoint, draw_pools, plan_pools
 from unseen.power.setup import smallest_pool
 from unseen.seeds import generator
 from unseen.sources import read_files, take_training
+from unseen.study.covariance.settings import CovarianceConfig
 from unseen.study.settings import StudyConfig
+from unseen.study.stored import at_mixture, set_apart
+from unseen.systematics import NuisanceSet
 
 __all__ = ["StudyPools", "draw_study_pools", "without_process"]
 
+SIGNAL_SHARE = 0.5  # of the signal events, set apart to be distorted
 FEWEST_SIGNAL = 100  # that are injected, and that train the ceiling
 POOLS = ("settings", "reference", "toys")
 
@@ -27,7 +31,8 @@ class StudyPools:
     """Events of disjoint pools. `natural` is training background at the mixture, for the test that knows the signal.
 
     `signals` are injected, `signals_apart` train the ceiling; `left_out` holds all events of a process that is taken
-    as a signal by embeddings that did not see it; `anomalies` is background that anomalies are made of.
+    as a signal by embeddings that did not see it; `anomalies` is background that anomalies are made of. `stored` are
+    background events not selected, weighted to the mixture, to distort ("learn", "judge"), `stored_signals` signals.
     """
 
     train: Events
@@ -39,6 +44,8 @@ class StudyPools:
     signals_apart: Mapping[str, Events]
     left_out: Mapping[str, Events]
     anomalies: Events | None
+    stored: Mapping[str, Events] = field(default_factory=dict)
+    stored_signals: Mapping[str, Events] = field(default_factory=dict)
 
 
 def draw_study_pools(config: StudyConfig) -> StudyPools:
@@ -46,7 +53,7 @@ def draw_study_pools(config: StudyConfig) -> StudyPools:
 
     Errors: those of reading, NotEnoughEventsError, OverlapError, UnknownProcessError.
     """
-    background, train_only, signals = _read(config)
+    background, train_only, signals, stored = _read(config)
     for name, events in signals.items():
         _refuse_shared(f"signal '{name}'", events, background, train_only)
     sizes = {name: getattr(config.pools, name) for name in POOLS}
@@ -82,6 +89,7 @@ def draw_study_pools(config: StudyConfig) -> StudyPools:
         apart,
         {name: _independent(background.of(name)) for name in sorted(wanted)},
         pools.get("anomalies"),
+        *stored,
     )
 
 
@@ -103,21 +111,42 @@ def without_process(pools: StudyPools, process: str) -> StudyPools:
     )
 
 
-def _read(config: StudyConfig) -> tuple[Events, Events | None, dict[str, Events]]:
-    """Background by process, background for training only, and the signals."""
+def _read(config: StudyConfig) -> tuple[Events, Events | None, dict[str, Events], tuple[dict[str, Events], ...]]:
+    """Background by process, background for training only, the signals, and what is stored to be distorted."""
+    now = config.select and config.systematics is None  # events to distort are set apart before the selection
     if config.files is not None:
-        reader = Config.model_validate({"schema": config.schema_, "select": config.select, "files": config.files})
+        reader = Config.model_validate({"schema": config.schema_, "select": now, "files": config.files})
         _check_processes(config, tuple(config.files.test), tuple(config.files.train or ()))
         test = read_files(reader, config.files.test)
         train = read_files(reader, config.files.train) if config.files.train else None
+        train = select(train) if train is not None and not now and config.select else train
     else:
         assert config.sample is not None  # the settings have exactly one of both
-        test = read(config.sample.test, schema=config.schema_, select=config.select)
+        test = read(config.sample.test, schema=config.schema_, select=now)
         train = read(config.sample.train, schema=config.schema_, select=config.select) if config.sample.train else None
         _check_processes(config, test.label_names, train.label_names if train is not None else ())
     signals = {name: _independent(test.of(name)) for name in config.signals}
     background = test.of(*(name for name in test.label_names if name not in config.signals))
-    return _unit(background), train, signals
+    if config.systematics is None:
+        return _unit(background), train, signals, ()
+    return _with_stored(config, config.systematics, _unit(background), train, signals)
+
+
+def _with_stored(
+    config: StudyConfig,
+    section: CovarianceConfig,
+    background: Events,
+    train: Events | None,
+    signals: Mapping[str, Events],
+) -> tuple[Events, Events | None, dict[str, Events], tuple[dict[str, Events], ...]]:
+    """Set events apart that are distorted: of the background to learn ratios from and to judge on, and of signals."""
+    rest, apart = set_apart(background, section.share, config.seed, "background")
+    judge, learn = set_apart(apart, section.learn, config.seed, "learn")
+    stored = {name: at_mixture(part, config.pools.mixture) for name, part in (("learn", learn), ("judge", judge))}
+    NuisanceSet.parse(section).check(stored["judge"])
+    halves = {name: set_apart(events, SIGNAL_SHARE, config.seed, name) for name, events in signals.items()}
+    left = {name: select(rest_of) for name, (rest_of, _) in halves.items()}
+    return select(rest), train, left, (stored, {name: moving for name, (_, moving) in halves.items()})
 
 
 def _check_processes(config: StudyConfig, test: tuple[str, ...], train: tuple[str, ...]) -> None:

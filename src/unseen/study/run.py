@@ -17,6 +17,7 @@ from unseen.study.measure import Job, Work, measure
 from unseen.study.pools import StudyPools
 from unseen.study.rows import Row, Values, read_row, write_table
 from unseen.study.settings import StudyConfig
+from unseen.study.systematic import with_preserved
 from unseen.workers import Workers
 
 __all__ = ["TABLE", "jobs_of", "run_entries", "write_comparison"]
@@ -36,6 +37,8 @@ def jobs_of(entries: Sequence[Entry], config: StudyConfig, pools: StudyPools) ->
         "seed": config.seed,
         "unseen": version("unseen"),
     }
+    if config.systematics is not None:
+        common["systematics"] = config.systematics.model_dump(mode="json", exclude={"before"})
     return [Job(entry, digest(common | _settings(entry))) for entry in entries]
 
 
@@ -78,8 +81,8 @@ def run_entries(jobs: Sequence[Job], work: Work, workers: Workers, finished: Fin
     return [rows[job.digest] for job in jobs]
 
 
-def write_comparison(folder: Path, rows: Sequence[Row]) -> list[Values]:
-    """Write the table of all rows with their gains and efficiencies; return it."""
-    table = compare([row.values for row in rows])
+def write_comparison(folder: Path, rows: Sequence[Row], config: StudyConfig) -> list[Values]:
+    """Write the table of all rows with their gains, efficiencies, and N_3 over that of another row; return it."""
+    table = with_preserved(compare([row.values for row in rows]), config)
     write_table(folder / TABLE, table)
     return table

@@ -14,6 +14,7 @@ from unseen.rivals import RIVALS
 from unseen.search.null import MIN_TOYS
 from unseen.search.validate import check_name
 from unseen.study.anomalies import ANOMALIES
+from unseen.study.covariance.settings import CovarianceConfig
 from unseen.study.representations import REPRESENTATIONS
 
 __all__ = [
@@ -214,6 +215,9 @@ class StudyConfig(_Section):
     leave_out: tuple[str, ...] = Field(
         default=(), description="Processes left out of training and reference in turn and taken as signal."
     )
+    systematics: CovarianceConfig | None = Field(
+        default=None, description="Nuisance parameters, and how every entry covaries with them."
+    )
     probe_events: int = Field(default=20_000, gt=0, description="Most events that a linear probe is fitted on.")
     optuna: TuningConfig | None = None
 
@@ -233,6 +237,8 @@ class StudyConfig(_Section):
     def _consistent(self) -> StudyConfig:
         if (self.files is None) == (self.sample is None):
             raise ValueError("say where the events come from: exactly one of 'files' and 'sample'")
+        if self.systematics is not None:
+            self._check_systematics(self.systematics)
         processes = {*self.pools.mixture, *(self.pools.train_mixture or {})}
         for name in self.signals:
             if name in processes or "." in name:
@@ -243,6 +249,12 @@ class StudyConfig(_Section):
         for name in (*self.leave_out, *tuned):
             check_name("process to leave out", name, tuple(self.pools.mixture))
         return self
+
+    def _check_systematics(self, section: CovarianceConfig) -> None:
+        if not self.select:
+            raise ValueError("systematics needs select: true: events migrate across the schema's selection")
+        for name in section.n_signal or {}:
+            check_name("signal in systematics.n_signal", name, self.signals)
 
 
 def parse_study(content: Any, origin: str = "study") -> StudyConfig:

@@ -1,0 +1,76 @@
+"""The typed section `systematics` of a study: which nuisance parameters, and what is measured of every embedding."""
+
+from __future__ import annotations
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from unseen.search.null import MIN_TOYS
+from unseen.search.validate import check_name
+from unseen.study.covariance.treatments import TREATMENTS
+from unseen.systematics import SystematicsConfig
+
+__all__ = ["CovarianceConfig"]
+
+LARGEST = 5.0  # prior widths beyond which `NuisanceSet.distort` refuses
+
+
+class CovarianceConfig(SystematicsConfig):
+    """The nuisance parameters of a study, the events set apart for them, and how covariance is measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    share: float = Field(
+        default=0.5, gt=0.0, lt=1.0, description="Share of the background's generated events set apart, not selected."
+    )
+    learn: float = Field(default=0.5, gt=0.0, lt=1.0, description="Part of these that the ratio is learned from.")
+    proposal: float = Field(default=1.5, gt=0.0, description="Width in nu of what the ratio is learned at.")
+    limit: float = Field(default=3.0, gt=0.0, le=LARGEST, description="Largest |nu| there.")
+    copies: int = Field(default=2, gt=0, description="Values of nu at which every event is learned from.")
+    n_centers: int = Field(default=400, gt=0, description="Kernels of the ratio.")
+    rank: int = Field(default=100, gt=0, description="Their principal components that are kept.")
+
+    values: tuple[float, ...] = Field(default=(-2.0, -1.0, 1.0, 2.0), description="Of each nu alone, for closure.")
+    combinations: int = Field(default=4, ge=0, description="Points with all nu at once, drawn from the priors.")
+    auc: bool = Field(default=True, description="A classifier's AUC beside closure.")
+    pull_points: int = Field(default=3, ge=0, description="Points of pulls: nu = 0 and combinations.")
+    pull_events: float = Field(default=1000.0, ge=10.0, description="Events of a sample, on average.")
+    pull_samples: int = Field(default=1000, ge=10, description="Samples at each point.")
+    information: bool = Field(default=True, description="Fisher information in z over that in the raw inputs.")
+    overlap: bool = Field(default=True, description="Which nuisance parameter each signal looks like.")
+
+    treatments: tuple[str, ...] = Field(default=tuple(TREATMENTS), description="Ways to treat nu; none: no robustness.")
+    robust_values: tuple[float, ...] = Field(default=(-2.0, 0.0, 2.0), description="Of each nu alone, in the data.")
+    n_signal: dict[str, float] | None = Field(
+        default=None, description="Signal events expected in the data; null: three standard deviations of N each."
+    )
+    statistic: str = Field(default="converged", description="Of the treatments that profile nothing.")
+    toys: int = Field(default=200, ge=MIN_TOYS, description="Data sets at each point.")
+    null_toys: int = Field(default=500, ge=MIN_TOYS, description="Null toys of each treatment.")
+    power_kept: bool = Field(
+        default=False, description="Also N_3 with nu profiled and with nu known, both converged: minutes to hours."
+    )
+    before: dict[str, str] = Field(
+        default={}, description="Entry -> the entry that its N_3 is divided by, e.g. the embedding before fine-tuning."
+    )
+
+    @field_validator("treatments")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            check_name("treatment", name, TREATMENTS)
+        return names
+
+    @field_validator("statistic")
+    @classmethod
+    def _statistic(cls, name: str) -> str:
+        return check_name("statistic", name, ("converged", "linear", "one_step"))
+
+    @model_validator(mode="after")
+    def _usable(self) -> CovarianceConfig:
+        if not self.nuisances:
+            raise ValueError("nuisances is empty; name at least one, e.g. nuisances: [jet-scale]")
+        if not self.values or 0.0 in self.values or max(abs(v) for v in self.values) > self.limit:
+            raise ValueError(f"values {self.values} must be different from 0 and within limit {self.limit:g}")
+        if max((abs(v) for v in self.robust_values), default=0.0) > LARGEST:
+            raise ValueError(f"robust_values {self.robust_values} must be within {LARGEST:g} prior widths")
+        return self

@@ -1,0 +1,111 @@
+"""The nuisance parameters of a study on one entry: its events through its representation, and the columns `nu.*`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from unseen.errors import ConfigError, ConvergenceError, NotEnoughEventsError
+from unseen.events import Events
+from unseen.power.rival import Samples
+from unseen.search.validate import Floats
+from unseen.study.covariance.columns import Represented, covariance_columns
+from unseen.study.covariance.from_events import at_events, learned_ratio
+from unseen.study.covariance.moved import At, Delta
+from unseen.study.covariance.numbers_kept import number_ratio
+from unseen.study.covariance.settings import CovarianceConfig
+from unseen.study.numbers import Values, power_numbers
+from unseen.study.pools import StudyPools
+from unseen.study.representations import everything
+from unseen.study.settings import StudyConfig, Widths
+from unseen.systematics import NuisanceSet
+
+__all__ = ["power_kept", "systematic_numbers", "with_preserved"]
+
+Embed = Callable[[Events], Floats]
+
+
+def systematic_numbers(
+    embed: Embed, samples: Samples, pools: StudyPools, config: StudyConfig, folder: Path, widths: Widths
+) -> tuple[Values, list[str]]:
+    """Return the columns `nu.*` of a representation whose embedded pools are `samples`, and notes."""
+    section = config.systematics
+    if section is None:
+        raise ConfigError("the study has no section 'systematics'")
+    nuisances = NuisanceSet.parse(section)
+    delta, judged = _learned(embed, nuisances, pools, section, config.seed)
+    raw = None
+    if section.information:
+        raw = _learned(lambda events: everything(events, pools.train), nuisances, pools, section, config.seed)
+    on = Represented(
+        names=nuisances.names,
+        settings=samples.settings,
+        reference=samples.reference,
+        pool=samples.pool,
+        delta=delta,
+        judged=judged,
+        raw=raw,
+        signals={name: at_events(embed, nuisances, events) for name, events in pools.stored_signals.items()},
+        learn=(embed(pools.natural), samples.signals),
+        n_data=config.power.n_data,
+        widths="percentile(90)" if widths == "one" else config.power.widths,
+        n_centers=config.power.n_centers,
+        penalty=config.power.penalty,
+        config=section,
+        seed=config.seed,
+    )
+    values, notes = covariance_columns(on)
+    if section.power_kept:
+        try:
+            found, more = power_kept(samples, delta, config, folder, widths)
+            values, notes = values | found, notes + more
+        except (NotEnoughEventsError, ConvergenceError) as error:  # toys far out in nu: the rest of the row stays
+            notes.append(f"nu.power_kept: {error}")
+    return values, notes
+
+
+def _learned(
+    embed: Embed, nuisances: NuisanceSet, pools: StudyPools, section: CovarianceConfig, seed: int
+) -> tuple[Delta, At]:
+    """Return a ratio learned from the events set apart to learn from, and z at nu of those to judge on."""
+    learn = pools.stored["learn"]
+    ratio = learned_ratio(at_events(embed, nuisances, learn), len(learn), nuisances.names, section, seed)
+    return ratio, at_events(embed, nuisances, pools.stored["judge"])
+
+
+def power_kept(
+    samples: Samples, delta: Delta, config: StudyConfig, folder: Path, widths: Widths
+) -> tuple[Values, list[str]]:
+    """Return N_3 of the converged test with nu profiled and with nu known, and their ratio for every signal."""
+    power = config.power.model_copy(
+        update={"statistic": "converged", "calibration": "toys", "normalisations": ("known",), "tests": ("kernel",)}
+    )
+    values: Values = {}
+    found: dict[str, Values] = {}
+    notes: list[str] = []
+    for name, ratio in (("known", None), ("profiled", delta)):
+        found[name], unknown = power_numbers(samples, power, config.seed, folder / f"nu-{name}", widths, ratio)
+        values |= {f"nu.{name}.{key.split('.', 1)[1]}": value for key, value in found[name].items()}
+        notes += [f"nu.{name}.{note}" for note in unknown]
+    for signal in samples.signals:
+        kept = number_ratio(found["known"], found["profiled"], signal)
+        values |= {f"nu.power_kept.{signal}": kept.value, f"nu.power_kept.{signal}.at_least": kept.at_least}
+    return values, notes
+
+
+def with_preserved(rows: Sequence[Values], config: StudyConfig) -> list[Values]:
+    """Return the rows with `nu.preserved.S`: N_3 of an entry over that of the one named in `systematics.before`."""
+    before = {} if config.systematics is None else config.systematics.before
+    by_name = {row["name"]: row for row in rows}
+    test = config.power.normalisations[0]
+    found = []
+    for row in rows:
+        values = dict(row)
+        for signal in config.signals if row["name"] in before else ():
+            key = f"{test}.{signal}.n3"
+            other = by_name[before[row["name"]]]
+            if key in row and key in other:  # an entry that failed has none
+                kept = number_ratio(other, row, signal, test=test)
+                values |= {f"nu.preserved.{signal}": kept.value, f"nu.preserved.{signal}.at_least": kept.at_least}
+        found.append(values)
+    return found

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.study.covariance.gaussian import NAMES, at, delta, nominal
+from unseen.errors import ConfigError, NuisanceError, OverlapError, UnknownNameError
+from unseen.search.elsewhere import Other, other_statistics
+from unseen.study.covariance import TREATMENTS, Injected, Situation, freeze_nuisances, impacts, moved, robustness
+
+N_DATA, TOYS = 600, 150
+
+
+@pytest.fixture(scope="module")
+def situation() -> Situation:
+    return Situation(
+        nominal(300, 1),
+        nominal(6000, 2),
+        nominal(10_000, 3),
+        delta,
+        N_DATA,
+        n_null=400,
+        widths=1.0,
+        n_centers=30,
+        penalty=1e-5,
+    )
+
+
+def test_profiling_stays_true_where_ignoring_does_not(situation: Situation) -> None:
+    points = [at(nominal(20_000, 4), 0.0, 0.0), at(nominal(20_000, 5), 2.0, 0.0)]
+    bump = moved((2.0, 0.0), np.random.default_rng(6).normal(2.5, 0.3, size=(2000, 1)))
+    cells = robustness(situation, points, signals={1: [Injected("bump", bump, 30)]}, n_toys=TOYS)
+    rate = {(cell.treatment, cell.nu[0], cell.signal): cell.rate for cell in cells}
+    assert len(cells) == 3 * len(TREATMENTS)
+    # 150 toys and 400 of the null: 0.05 +- 0.02, and pools of 20 to 30 times the data.
+    assert rate["ignored", 0.0, ""] < 0.12
+    assert rate["ignored", 2.0, ""] > 0.6
+    assert rate["profiled", 0.0, ""] < 0.12
+    assert rate["profiled", 2.0, ""] < 0.12
+    assert rate["profiled", 2.0, "bump"] > 0.6
+    assert rate["marginalised", 0.0, ""] < 0.05
+    assert rate["marginalised", 2.0, ""] < rate["ignored", 2.0, ""]
+    for cell in cells:
+        assert cell.low <= cell.rate <= cell.high
+        assert cell.n_null == 400
+
+
+@pytest.mark.parametrize("name", TREATMENTS)
+def test_every_treatment_is_calibrated_on_its_own_null(name: str, situation: Situation) -> None:
+    """Equal seeds give equal bits, and p-values of toys are those of the null."""
+    judge = TREATMENTS[name](situation)
+    assert judge.null.t.shape == (400, 1)
+    assert np.array_equal(TREATMENTS[name](situation).null.t, judge.null.t)
+    point = at(nominal(20_000, 7), 0.0, 0.0)
+    others = (Other(point.z, N_DATA),)
+    first, second = (judge.judge(others, 20, 3, point.nu).p for _ in range(2))
+    assert np.array_equal(first, second)
+    assert 0.1 < first.mean() < 0.95
+
+
+def test_data_of_a_pool_like_the_null_give_its_statistics(situation: Situation) -> None:
+    pseudo = TREATMENTS["ignored"](situation).pseudo
+    t = other_statistics(pseudo, 0, (Other(nominal(20_000, 8), N_DATA),), 400, 1)
+    null = pseudo.statistics(0, 400, 1)
+    assert abs(t.mean() - null.mean()) < 0.35 * null.std()  # toys 0.07, the pools' own fluctuation about 0.1
+
+
+def test_bad_input_is_named(situation: Situation) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'profiled'"):
+        robustness(situation, [], treatments=["profile"])
+    with pytest.raises(OverlapError, match="pool for toys"):
+        robustness(situation, [moved((0.0, 0.0), situation.pool)], n_toys=10)
+    pseudo = TREATMENTS["profiled"](situation).pseudo
+    with pytest.raises(ConfigError, match="at which nu"):
+        other_statistics(pseudo, 0, (Other(nominal(5000, 9), N_DATA, ratio=delta),), 10, 1)
+
+
+def test_the_parameter_that_explains_the_data_has_the_largest_impact(situation: Situation) -> None:
+    found = impacts(situation, nominal(N_DATA, 10) + 0.25)
+    assert [row.name for row in found][:2] == ["", "shift"]
+    assert found[1].dz > 0.5
+    assert found[1].p_value < found[0].p_value
+    assert found[1].pull is not None
+    assert found[1].pull > 1.0
+
+
+def test_a_frozen_parameter_leaves_the_ratio_of_the_others() -> None:
+    z = nominal(50, 11)
+    free = freeze_nuisances(delta, NAMES, {"shift": 1.5})
+    assert free.names == ("rate",)
+    whole = delta(z)
+    change = whole.log_ratio([1.5, 0.7]) - whole.log_ratio([1.5, 0.0])
+    assert free(z).log_ratio([0.7]) == pytest.approx(change)
+    with pytest.raises(NuisanceError, match="did you mean 'shift'"):
+        freeze_nuisances(delta, NAMES, {"shft": 1.0})

@@ -1,0 +1,145 @@
+"""The section `systematics` of a study, on invented collisions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.study.problems import settings, write_files
+from unseen.errors import ConfigError, NotEnoughEventsError, UnknownNameError
+from unseen.events import select
+from unseen.power.rival import Samples
+from unseen.search.validate import Floats
+from unseen.study import draw_study_pools, parse_study
+from unseen.study.stored import at_mixture, nominal_selected
+from unseen.study.systematic import power_kept, with_preserved
+from unseen.studying import prepare_study, run_study
+
+SIZES = {"w": 6000, "qcd": 4000, "z": 3000, "heavy": 1200, "soft": 1200}
+SECTION: dict[str, Any] = {
+    "nuisances": ["jet-scale", {"name": "normalisation", "size": 0.05}],
+    "n_centers": 60,
+    "rank": 20,
+    "values": [-2.0, 2.0],
+    "combinations": 1,
+    "pull_points": 1,
+    "pull_events": 100,
+    "pull_samples": 100,
+    "robust_values": [0.0, 2.0],
+    "toys": 20,
+    "null_toys": 40,
+    "treatments": ["ignored", "profiled"],
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("systematic")
+    write_files(made, SIZES)
+    return made
+
+
+def content(folder: Path, **changes: Any) -> dict[str, Any]:
+    made = settings(folder, systematics={**SECTION, **changes}, pools={"train": 800, "reference": 900, "toys": 1500})
+    made["power"] |= {"widths": 2.0, "toys": 10}
+    del made["grid"]
+    return made | {"signals": ["heavy"]}
+
+
+def test_events_to_distort_are_stored_ones_that_no_pool_has(folder: Path) -> None:
+    config = parse_study(content(folder))
+    pools = draw_study_pools(config)
+    assert set(pools.stored) == {"learn", "judge"}
+    used = [pools.train, pools.settings, pools.reference, pools.toys, *pools.stored.values()]
+    sources = np.concatenate([np.unique(events.record["source"]) for events in used])
+    assert len(np.unique(sources)) == len(sources)
+    judge = pools.stored["judge"]
+    kept = nominal_selected(judge)
+    weight, label = judge.weight[kept], judge.label[kept]
+    for name, share in config.pools.mixture.items():
+        mine = weight[label == judge.label_names.index(name)].sum() / weight.sum()
+        assert mine == pytest.approx(share)
+    assert weight.mean() == pytest.approx(1.0)
+    for name, events in pools.stored_signals.items():
+        injected = np.concatenate([pools.signals[name].record["source"], pools.signals_apart[name].record["source"]])
+        assert not np.intersect1d(events.record["source"], injected).size
+
+
+def test_a_row_has_the_numbers_and_a_second_run_keeps_it(folder: Path) -> None:
+    made = content(folder)
+    outcome = run_study(made, worker_count=1)
+    (row,) = outcome.rows
+    assert "nu." not in row["notes"]
+    assert row["nu.closure.ignored"] > 0
+    assert 0.5 < row["nu.pull.width_low"] < 1.5
+    assert row["nu.information.normalisation"] == pytest.approx(1.0, abs=0.3)
+    assert row["nu.overlap.heavy.closest"] in ("jet-scale", "normalisation")
+    cells = json.loads(row["nu.robustness.cells"])
+    # 0, 2 on either axis and one combination, with the signal at two of them, for two treatments.
+    assert len(cells) == 2 * (4 + 2)
+    assert {cell["treatment"] for cell in cells} == {"ignored", "profiled"}
+    assert 0.0 <= row["nu.robustness.profiled.lowest"] <= row["nu.robustness.profiled.highest"] <= 1.0
+    folder_of = outcome.folder
+    assert (folder_of / "robustness.png").is_file()
+    assert "Closure: mean t" in (folder_of / "table.md").read_text()
+    assert 'aria-label="Rates of p &lt; 0.05' in (folder_of / "study.html").read_text()
+    again = run_study(made, worker_count=1)
+    assert again.kept == 1
+    assert again.rows == outcome.rows
+
+
+def test_bad_sections_are_refused_before_work(folder: Path) -> None:
+    for changes, words in (
+        ({"nuisances": []}, "nuisances is empty"),
+        ({"treatments": ["profile"]}, "did you mean 'profiled'"),
+        ({"values": [0.0]}, "different from 0"),
+        ({"nuisances": ["jet-scales"]}, "did you mean 'jet-scale'"),
+        ({"n_signal": {"heav": 3.0}}, "did you mean 'heavy'"),
+    ):
+        with pytest.raises((ConfigError, UnknownNameError), match=words):
+            parse_study(content(folder, **changes))
+    with pytest.raises(ConfigError, match="select: true"):
+        parse_study(content(folder) | {"select": False})
+
+
+def test_n3_over_that_of_another_row(folder: Path) -> None:
+    config = parse_study(content(folder, before={"after": "first"}))
+    rows = [{"name": "first", "known.heavy.n3": 50.0}, {"name": "after", "known.heavy.n3": 55.0}]
+    first, after = with_preserved(rows, config)
+    assert "nu.preserved.heavy" not in first
+    assert after["nu.preserved.heavy"] == pytest.approx(1.1)
+    with pytest.raises(UnknownNameError, match=r"systematics\.before"):
+        prepare_study(content(folder, before={"after": "first"}))
+
+
+def test_a_process_without_events_is_named(folder: Path) -> None:
+    pools = draw_study_pools(parse_study(content(folder)))
+    with pytest.raises(NotEnoughEventsError, match="'heavy'"):
+        at_mixture(select(pools.stored["judge"]), {"w": 0.5, "heavy": 0.5})
+
+
+def test_profiling_costs_power(folder: Path, tmp_path: Path) -> None:
+    """A bump that looks like a shift: N_2 with the shift profiled is not below N_2 with it known."""
+    rng = np.random.default_rng(1)
+
+    def delta(z: Floats) -> tuple[Floats, Floats]:
+        return 0.15 * z, np.full((len(z), 1, 1), -0.01125)
+
+    samples = Samples(
+        rng.normal(size=(100, 1)),
+        rng.normal(size=(1200, 1)),
+        rng.normal(size=(2500, 1)),
+        {"bump": rng.normal(2.0, 0.5, size=(500, 1))},
+        100.0,
+    )
+    made = content(folder)
+    made["power"] |= {"null_toys": 600, "toys": 40, "widths": 1.0, "n_centers": 15, "penalty": 1e-4}
+    values, notes = power_kept(samples, delta, parse_study(made), tmp_path, "several")
+    known, profiled = (values[f"nu.{name}.bump.n2"] for name in ("known", "profiled"))
+    assert profiled > 0.9 * known  # 40 data sets: 15 % each
+    assert values["nu.power_kept.bump"] is None  # 600 null toys do not resolve Z = 3, and it is said
+    assert any("do not resolve Z = 3" in note for note in notes)
