@@ -92,6 +92,23 @@ def test_a_row_has_the_numbers_and_a_second_run_keeps_it(folder: Path) -> None:
     assert again.rows == outcome.rows
 
 
+def test_a_model_is_fine_tuned_and_its_row_says_how(folder: Path) -> None:
+    training = {"encoder": {"name": "mlp", "dim": 2, "hidden": [8]}, "objective": "classifier", "epochs": 2}
+    tuning = {"epochs": 2, "batch_size": 512, "refit": {"epochs": 2}}
+    made = content(folder, treatments=[], information=False, overlap=False, auc=False)
+    made |= {"models": {"plain": training, "tuned": {**training, "fine_tune": tuning}}, "representations": []}
+    rows = {row["name"]: row for row in run_study(made | {"out": str(folder / "tuned")}, worker_count=1).rows}
+    assert rows["tuned"]["fine_tune.method"] == "covariant"
+    assert "fine_tune.method" not in rows["plain"]
+    assert rows["plain"]["nu.closure"] != rows["tuned"]["nu.closure"]
+    del made["systematics"]
+    with pytest.raises(ConfigError, match="'tuned' is fine-tuned and the study names no nuisance"):
+        prepare_study(made)
+    made["models"]["tuned"]["fine_tune"] = {"alfa": 1}
+    with pytest.raises(ConfigError, match="did you mean 'alpha'"):
+        prepare_study(made)
+
+
 def test_bad_sections_are_refused_before_work(folder: Path) -> None:
     for changes, words in (
         ({"nuisances": []}, "nuisances is empty"),

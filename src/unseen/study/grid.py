@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from unseen.embed import ENCODERS, LABELS, OBJECTIVES, TrainingConfig
+from unseen.embed import ENCODERS, LABELS, OBJECTIVES, FineTuneConfig, TrainingConfig
 from unseen.embed.inputs import INPUTS
 from unseen.errors import ConfigError, did_you_mean
 from unseen.study.settings import StudyConfig, Widths
@@ -18,6 +18,7 @@ __all__ = ["Entry", "changed", "check_key", "entries", "model_entry"]
 
 Kind = Literal["model", "representation", "ceiling"]
 SEED = "seed"
+FINE_TUNE = "fine_tune"
 DIM = "encoder.dim"
 CEILING = "neyman_pearson"
 REGISTRIES: dict[str, Mapping[str, type[BaseModel]]] = {
@@ -32,7 +33,8 @@ REGISTRIES: dict[str, Mapping[str, type[BaseModel]]] = {
 class Entry:
     """One row of the table.
 
-    `family` is shared by entries that differ in dimension and seed only; `training` and `seed` belong to models.
+    `family` is shared by entries that differ in dimension and seed only; `training` and `seed` belong to models, and
+    `fine_tune` to those that are fine-tuned afterwards.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Entry:
     seed: int = 0
     representation: str = ""
     widths: Widths = "several"
+    fine_tune: FineTuneConfig | None = None
 
 
 def entries(config: StudyConfig) -> list[Entry]:
@@ -54,18 +57,26 @@ def entries(config: StudyConfig) -> list[Entry]:
     if not any(entry.kind == "model" for entry in found) and config.optuna is None and not config.representations:
         raise ConfigError("the study is empty: give grid.axes, models, representations or optuna")
     _check_unique(found)
+    tuned = next((entry.name for entry in found if entry.fine_tune is not None), None)
+    if tuned is not None and config.systematics is None:
+        raise ConfigError(
+            f"'{tuned}' is fine-tuned and the study names no nuisance parameters: add a section, e.g. "
+            "systematics: {nuisances: [jet-scale]}"
+        )
     return found
 
 
 def model_entry(name: str, family: str, content: Mapping[str, Any], default_seed: int, origin: str) -> Entry:
-    """The entry of a model with these training settings (and possibly `seed`). Errors: ConfigError."""
+    """The entry of a model with these training settings, and possibly `seed` and `fine_tune`. Errors: ConfigError."""
     settings = dict(content)
+    tuning = settings.pop(FINE_TUNE, None)
     seed = settings.pop(SEED, default_seed)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ConfigError(f"{origin}: seed is {seed!r}; expected a whole number, zero or more")
     for key in _dotted(settings):
         check_key(key, settings, origin)
-    return Entry(name, family, "model", TrainingConfig.parse(settings, origin), seed)
+    fine_tune = None if tuning is None else FineTuneConfig.parse(tuning, f"{origin}: {FINE_TUNE}")
+    return Entry(name, family, "model", TrainingConfig.parse(settings, origin), seed, fine_tune=fine_tune)
 
 
 def changed(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,7 +105,7 @@ def _merged(before: Any, value: Any) -> Any:
 def check_key(key: str, settings: Mapping[str, Any], origin: str) -> None:
     """Raise ConfigError with a suggestion for a dotted key that a training does not have."""
     first, *rest = key.split(".")
-    known = {*TrainingConfig.model_fields, SEED}
+    known = {*TrainingConfig.model_fields, SEED, FINE_TUNE}
     if first not in known:
         raise ConfigError(f"{origin}: unknown key '{key}'{did_you_mean(first, known)}")
     if not rest or first not in REGISTRIES:
@@ -136,7 +147,7 @@ def _grid(config: StudyConfig) -> list[Entry]:
     for key, values in axes.items():
         if not values:
             raise ConfigError(f"grid.axes: '{key}' has no values")
-        if key.split(".")[0] not in {*TrainingConfig.model_fields, SEED}:
+        if key.split(".")[0] not in {*TrainingConfig.model_fields, SEED, FINE_TUNE}:
             check_key(key, base, "grid.axes")
     found = []
     for values in itertools.product(*axes.values()):
@@ -171,7 +182,8 @@ def _check_unique(found: list[Entry]) -> None:
         names[entry.name] = entry
         if entry.training is None:
             continue
-        key = f"{entry.training.model_dump_json()}{entry.seed}"
+        tuning = entry.fine_tune.model_dump_json() if entry.fine_tune is not None else ""
+        key = f"{entry.training.model_dump_json()}{entry.seed}{tuning}"
         if key in settings:
             raise ConfigError(f"'{settings[key]}' and '{entry.name}' are the same training: remove one of them")
         settings[key] = entry.name

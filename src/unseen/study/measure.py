@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from unseen.embed import Model, linear_probe, train
+from unseen.embed import Model, fine_tune, linear_probe, train
 from unseen.errors import ConfigError, ConvergenceError, DiskSpaceError, NotEnoughEventsError, UnseenError
 from unseen.events import Events
 from unseen.power.rival import Samples
@@ -28,6 +28,7 @@ from unseen.study.representations import REPRESENTATIONS, everything
 from unseen.study.rows import Row, flat, write_row
 from unseen.study.settings import StudyConfig
 from unseen.study.systematic import systematic_numbers
+from unseen.systematics import NuisanceSet
 
 __all__ = ["Job", "Trained", "Work", "left_out_numbers", "measure", "one_thread", "samples_of", "slug", "trained"]
 
@@ -53,6 +54,11 @@ class Work:
     config: StudyConfig
     pools: StudyPools
     folder: Path
+
+    @property
+    def nuisances(self) -> NuisanceSet | None:
+        """The nuisance parameters of the study."""
+        return None if self.config.systematics is None else NuisanceSet.parse(self.config.systematics)
 
     def scratch(self, job: Job) -> Path:
         """The folder of one entry: its models, and its toys until its row is written."""
@@ -100,7 +106,7 @@ def measure_entry(job: Job, work: Work) -> Row:
         seconds = {"total": time.perf_counter() - start}
         return Row(entry.name, job.digest, values | found | {"notes": "; ".join(notes)}, seconds)
     folder = work.scratch(job)
-    made = trained(entry, pools, folder / "train")
+    made = trained(entry, pools, folder / "train", work.nuisances)
     samples = samples_of(made.embed, pools, config.power.n_data)
     values |= {"dim": samples.reference.shape[1], "n_parameters": made.n_parameters}
     background = Events.concatenate([pools.reference, pools.toys])
@@ -126,7 +132,9 @@ def left_out_numbers(entry: Entry, process: str, work: Work, folder: Path) -> tu
     pools, share = without_process(work.pools, process), work.config.pools.mixture[process]
     name = f"without_{slug(process)}"
     samples = samples_of(
-        trained(entry, pools, folder / f"train_{name}").embed, pools, (1.0 - share) * work.config.power.n_data
+        trained(entry, pools, folder / f"train_{name}", work.nuisances).embed,
+        pools,
+        (1.0 - share) * work.config.power.n_data,
     )
     found, notes = power_numbers(samples, work.config.power, work.config.seed, folder / "toys" / name, entry.widths)
     return {f"leave_out.{key}": value for key, value in found.items()}, [f"leave_out.{note}" for note in notes]
@@ -154,8 +162,11 @@ class Trained:
     seconds: float = 0.0
 
 
-def trained(entry: Entry, pools: StudyPools, folder: Path) -> Trained:
-    """Train the model of an entry in `folder`, or take the fixed representation that it names."""
+def trained(entry: Entry, pools: StudyPools, folder: Path, nuisances: NuisanceSet | None = None) -> Trained:
+    """Train the model of an entry in `folder`, or take the fixed representation that it names.
+
+    With `fine_tune` it is fine-tuned for the study's nuisance parameters afterwards, beside it.
+    """
     if entry.training is None:
         function, train_events = REPRESENTATIONS[entry.representation], pools.train
         return Trained(lambda events: function(events, train_events))
@@ -163,9 +174,14 @@ def trained(entry: Entry, pools: StudyPools, folder: Path) -> Trained:
     model = train(pools.train, entry.training, folder, entry.seed)
     if not isinstance(model, Model):
         raise ConfigError("a row of a study is one model: leave out folds and ensemble, and use an axis seed instead")
+    if entry.fine_tune is not None:
+        assert nuisances is not None  # a study without them refuses such entries
+        tuned = folder.with_name(f"{folder.name}_tuned")
+        model = fine_tune(model, pools.stored["learn"], nuisances, entry.fine_tune, tuned, entry.seed).model
     seconds = time.perf_counter() - start
     parameters = sum(parameter.numel() for parameter in model.network.encoder.parameters())
-    return Trained(lambda events: model.embed(events).astype(np.float64), parameters, seconds)
+    final = model
+    return Trained(lambda events: final.embed(events).astype(np.float64), parameters, seconds)
 
 
 def _probed(z: Floats, events: Events, config: StudyConfig) -> tuple[Values, list[str]]:
@@ -211,11 +227,13 @@ def _yields(config: StudyConfig) -> list[str]:
 def _settings(entry: Entry, config: StudyConfig) -> dict[str, Any]:
     """Return all settings of a row by their dotted names."""
     training = entry.training.model_dump(mode="json") if entry.training is not None else {}
+    tuning = entry.fine_tune.model_dump(mode="json") if entry.fine_tune is not None else {}
     seed = entry.seed if entry.training is not None else None
     described = {"name": entry.name, "family": entry.family, "kind": entry.kind, "widths": entry.widths}
     return (
         described
         | flat(training, "model.")
+        | flat(tuning, "fine_tune.")
         | {"model.seed": seed}
         | flat(config.pools.model_dump(mode="json"), "pools.")
         | flat(config.power.model_dump(mode="json"), "power.")

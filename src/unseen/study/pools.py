@@ -108,6 +108,7 @@ def without_process(pools: StudyPools, process: str) -> StudyPools:
         toys=known(pools.toys),
         signals={process: pools.left_out[process]},
         signals_apart={},
+        stored={name: known(events) for name, events in pools.stored.items()},
     )
 
 

@@ -43,8 +43,11 @@ def jobs_of(entries: Sequence[Entry], config: StudyConfig, pools: StudyPools) ->
 
 
 def _settings(entry: Entry) -> dict[str, Any]:
-    training = None if entry.training is None else entry.training.model_dump(mode="json")
-    return {"entry": {**vars(entry), "training": training}}
+    """What fixes an entry; what it does not have is left out, so that new kinds of settings leave old rows valid."""
+    sections = {name: getattr(entry, name) for name in ("training", "fine_tune")}
+    plain = {name: value for name, value in vars(entry).items() if name not in sections}
+    said = {name: value.model_dump(mode="json") for name, value in sections.items() if value is not None}
+    return {"entry": {"training": None, **plain, **said}}
 
 
 def pools_hash(pools: StudyPools) -> str:
