@@ -94,7 +94,7 @@ def test_a_row_has_the_numbers_and_a_second_run_keeps_it(folder: Path) -> None:
 
 def test_a_model_is_fine_tuned_and_its_row_says_how(folder: Path) -> None:
     training = {"encoder": {"name": "mlp", "dim": 2, "hidden": [8]}, "objective": "classifier", "epochs": 2}
-    tuning = {"epochs": 2, "batch_size": 512, "refit": {"epochs": 2}}
+    tuning = {"epochs": 2, "batch_size": 512, "refit": {"epochs": 2}, "require_stored": False}
     made = content(folder, treatments=[], information=False, overlap=False, auc=False)
     made |= {"models": {"plain": training, "tuned": {**training, "fine_tune": tuning}}, "representations": []}
     rows = {row["name"]: row for row in run_study(made | {"out": str(folder / "tuned")}, worker_count=1).rows}
