@@ -8,12 +8,13 @@ nuisance parameters, with toys that throw them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from unseen.errors import ConfigError, NotEnoughEventsError
+from unseen.errors import ConfigError, NotEnoughEventsError, OverlapError, ShapeError
 from unseen.search.features import Features
 from unseen.search.normalisation import Normalisation
 from unseen.search.parallel import blockwise
@@ -37,23 +38,35 @@ class Other:
     """Events x (n, d) that data are drawn from, in proportion to `weights` (n,): on average `expected` of them.
 
     `ratio` are their coefficients where nuisance parameters are profiled, not needed if the test has a function.
+
+    They share no event with reference and pool, unless `same_event` (n,) says which row of the two, one after the
+    other, is the same generated event, -1 for those that are not selected there. Then the events that play reference in
+    a toy are not its data, and the others are at nu: nothing is lost to a pool of their own.
     """
 
     x: ArrayLike
     expected: float
     weights: ArrayLike | None = None
     ratio: RatioSource | None = None
+    same_event: ArrayLike | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class OtherPlan(ToyPlan):
     """A plan whose data are `counts` (n_toys, parts) events of the parts that follow reference and pool in the union.
 
-    `chances` (n_part,) of each part: the probability with which an event may play data.
+    `chances` (n_part,) of each part: the probability with which an event may play data. `owners` (n_part,): the row of
+    reference and pool that is the same generated event, -1 without one, None for a part that shares none with them.
     """
 
     counts: Index
     chances: tuple[Floats, ...] = field(repr=False)
+    owners: tuple[Index | None, ...] = field(repr=False)
+
+    @property
+    def left(self) -> float:
+        """The share of reference and pool that does not play reference."""
+        return self.n_pool / (self.n_reference + self.n_pool)
 
     def draw(self, toy: int) -> Codes:
         """Return what each event of the union is in one toy: +1 reference, -1 data, 0 neither."""
@@ -64,8 +77,12 @@ class OtherPlan(ToyPlan):
         else:
             code[self.n_reference :] = 0
         parts = [code]
-        for count, chance in zip(self.counts[toy].tolist(), self.chances, strict=True):
-            hit = np.flatnonzero(rng.random(len(chance)) < chance)
+        for count, chance, owner in zip(self.counts[toy].tolist(), self.chances, self.owners, strict=True):
+            free = rng.random(len(chance)) < chance
+            if owner is not None:
+                # Events without an owner would be data more often than the others, of which some are reference.
+                free &= np.where(owner < 0, rng.random(len(chance)) < self.left, code[owner] == 0)
+            hit = np.flatnonzero(free)
             if len(hit) < count:
                 raise NotEnoughEventsError(
                     f"a toy needs {count} events, {len(hit)} of a pool were accepted: enlarge it"
@@ -88,14 +105,13 @@ def other_statistics(
     simulation, fitted = pseudo.simulation, pseudo.simulation.fitted
     with blockwise():
         phi, chord = simulation.union(k), fitted.reference_features(k)[1]
-        chances, expected = [], []
+        parts = []
         for i, other in enumerate(others):
-            chance, part = _part(simulation, k, i, other, phi)
-            phi = phi.join(part)
-            chances.append(chance)
-            expected.append(other.expected)
-        plan = _plan(simulation, tuple(chances), expected, n_toys, seed, nu)
-        weights = np.concatenate([simulation.weights, np.zeros(sum(len(chance) for chance in chances))])
+            part = _part(simulation, k, i, other, phi)
+            phi = phi.join(part.phi)
+            parts.append(part)
+        plan = _plan(simulation, parts, [other.expected for other in others], n_toys, seed, nu)
+        weights = np.concatenate([simulation.weights, np.zeros(sum(len(part.chance) for part in parts))])
         recipe = Recipe(pseudo.mode, fitted.normalisation, fitted.penalty, fitted.nuisances)
         on_device = torch.from_numpy(weights).to(fitted.compute.device)
         return toy_statistics(plan, phi, on_device, chord, fitted.form(k), recipe, lambda _: None)[0]
@@ -124,21 +140,46 @@ def randomised_statistics(pseudo: PseudoData, k: int, ratio: RatioSource, n_toys
         return toy_statistics(plan, simulation.union(k), weights, chord, fitted.form(k), recipe, lambda _: None)[0]
 
 
-def _part(simulation: Simulation, k: int, i: int, other: Other, phi: Features) -> tuple[Floats, Features]:
-    """Return chances and features of one pool, checked."""
+class _Part(NamedTuple):
+    """A pool of the data: features, and as in `OtherPlan`."""
+
+    phi: Features
+    chance: Floats
+    owner: Index | None
+
+
+def _part(simulation: Simulation, k: int, i: int, other: Other, phi: Features) -> _Part:
+    """Return one pool, checked."""
     fitted, name = simulation.fitted, f"pool {i} of the data"
     x = as_events(name, other.x, fitted.z.shape[1])
     w = as_weights(f"the weights of {name}", other.weights, len(x))
-    check_disjoint(name, row_keys(x), "the reference", fitted.keys)
-    check_disjoint(name, row_keys(x), "the settings", fitted.settings_keys)
+    owner = None
+    if other.same_event is None:
+        check_disjoint(name, row_keys(x), "the reference", fitted.keys)
+        check_disjoint(name, row_keys(x), "the settings", fitted.settings_keys)
+    else:
+        owner = _owners(name, other.same_event, len(x), len(simulation.weights))
     z = fitted.settings.scale(x)
     beside = columns_for(fitted.nuisances, name, other.ratio, x)
-    return w / w.max(), fitted.features(k, z, phi.held_bytes, beside)
+    return _Part(fitted.features(k, z, phi.held_bytes, beside), w / w.max(), owner)
+
+
+def _owners(name: str, rows: ArrayLike, n: int, n_union: int) -> Index:
+    owner = np.asarray(rows)
+    if owner.shape != (n,) or not np.issubdtype(owner.dtype, np.integer) or not np.all(owner < n_union):
+        raise ShapeError(
+            f"same_event of {name} has shape {owner.shape} and type {owner.dtype}; expected {n} rows of the {n_union} "
+            "events of reference and pool, -1 for none"
+        )
+    own = owner[owner >= 0]
+    if len(np.unique(own)) < len(own):
+        raise OverlapError(f"{name}: two events have the same row of reference and pool as their own in same_event")
+    return owner.astype(np.int64)
 
 
 def _plan(
     simulation: Simulation,
-    chances: tuple[Floats, ...],
+    parts: list[_Part],
     expected: list[float],
     n_toys: int,
     seed: int,
@@ -154,12 +195,13 @@ def _plan(
     empty = counts.sum(axis=1) == 0
     if empty.any():
         counts[empty, 0] = positive_poisson(rng, expected[0], int(empty.sum()))
-    for count, chance in zip(counts.max(axis=0).tolist(), chances, strict=True):
-        accepted = float(chance.sum())
+    left = len(simulation.pool) / len(simulation.weights)
+    for count, part in zip(counts.max(axis=0).tolist(), parts, strict=True):
+        accepted = float(part.chance.sum()) * (1.0 if part.owner is None else left)
         if accepted - MARGIN_SIGMA * np.sqrt(accepted) < count:
             raise NotEnoughEventsError(
-                f"a toy needs {count} data events and about {accepted:.0f} of the pool's {len(chance)} are accepted by "
-                "their weights: enlarge it"
+                f"a toy needs {count} data events and about {accepted:.0f} of the pool's {len(part.chance)} can "
+                "be data: enlarge it"
             )
     auxiliary = None
     if fitted.nuisances is not None:
@@ -168,4 +210,5 @@ def _plan(
         auxiliary = true_values(fitted.nuisances, n_toys, seed, as_true_values(fitted.nuisances, nu))[1]
     own = {f.name: getattr(base, f.name) for f in fields(ToyPlan)}
     own |= {"n_data": counts.sum(axis=1), "auxiliary": auxiliary}
-    return OtherPlan(**own, counts=counts, chances=chances)
+    chances, owners = tuple(part.chance for part in parts), tuple(part.owner for part in parts)
+    return OtherPlan(**own, counts=counts, chances=chances, owners=owners)

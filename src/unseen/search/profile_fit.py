@@ -8,6 +8,7 @@ fitted, so an error in (b, nu) enters squared: toys stop at the square root of t
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 
 import torch
@@ -24,7 +25,9 @@ from unseen.search.solver import descend
 __all__ = ["Bordered", "ProfileFit", "joint_factor", "profile"]
 
 BELOW_ZERO = 1e-2  # t: rounding of float32 sums; t of anything is spread by more than its mean's root
-FLAT = 1e-9  # ridge on psi's moments, relative: a nuisance parameter without an effect is no error
+# Ridges on psi's moments, relative, the first that does: a nuisance parameter without an effect is no error, nor is one
+# that the kernels can say, whose moments may be definite up to rounding only. They guide fits and do not move optima.
+FLAT = (1e-9, 1e-7, 1e-5, 1e-3)
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,12 @@ def joint_factor(moment: Tensor, ridge: float, n_columns: int) -> Tensor:
     r = len(moment) - n_columns
     joint = moment.clone()
     joint.diagonal()[:r] += ridge
-    spread = joint.diagonal()[r:]
-    spread += FLAT * (spread.mean() + 1e-12)
+    spread = joint.diagonal()[r:].clone()
+    for flat in FLAT[:-1]:
+        joint.diagonal()[r:] = spread + flat * (spread.mean() + 1e-12)
+        with contextlib.suppress(IndefiniteError):
+            return cholesky(joint)
+    joint.diagonal()[r:] = spread + FLAT[-1] * (spread.mean() + 1e-12)
     return cholesky(joint)
 
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.study.covariance.gaussian import NAMES, at, delta, nominal
-from unseen.errors import ConfigError, NuisanceError, OverlapError, UnknownNameError
+from unseen.errors import ConfigError, NuisanceError, OverlapError, ShapeError, UnknownNameError
 from unseen.search.elsewhere import Other, other_statistics
 from unseen.study.covariance import TREATMENTS, Injected, Situation, freeze_nuisances, impacts, moved, robustness
 
@@ -63,6 +65,30 @@ def test_data_of_a_pool_like_the_null_give_its_statistics(situation: Situation) 
     t = other_statistics(pseudo, 0, (Other(nominal(20_000, 8), N_DATA),), 400, 1)
     null = pseudo.statistics(0, 400, 1)
     assert abs(t.mean() - null.mean()) < 0.35 * null.std()  # toys 0.07, the pools' own fluctuation about 0.1
+
+
+def test_the_same_events_at_nu_are_data_without_a_pool_of_their_own(situation: Situation) -> None:
+    """Reference and data at nu from 7,500 generated events, of which each toy uses 6,600: still the null's statistics.
+
+    Half of the events are selected at nu = 0 only or at nu only: they have no partner.
+    """
+    few = replace(situation, reference=nominal(5000, 20), pool=nominal(2500, 21))
+    pseudo = TREATMENTS["profiled"](few).pseudo
+    union = np.concatenate([few.reference, few.pool])
+    rows = np.arange(len(union))
+    owner = np.where(rows % 2 == 0, rows, -1)
+    fresh = np.where((owner < 0)[:, None], nominal(len(union), 22), union)
+    points = [at(fresh, nu, 0.0) for nu in (-2.0, 2.0)]
+    null = pseudo.statistics(0, 400, 1)
+    for point in points:
+        other = Other(point.z, N_DATA * point.rate, point.weights, delta, owner)
+        t = other_statistics(pseudo, 0, (other,), 200, 2, point.nu)
+        assert abs(t.mean() - null.mean()) < 0.3 * null.std()  # toys 0.09
+        assert 0.8 < t.std() / null.std() < 1.25
+    with pytest.raises(ShapeError, match="same_event"):
+        other_statistics(pseudo, 0, (replace(other, same_event=owner[1:]),), 10, 1, point.nu)
+    with pytest.raises(OverlapError, match="two events"):
+        other_statistics(pseudo, 0, (replace(other, same_event=np.zeros_like(owner)),), 10, 1, point.nu)
 
 
 def test_bad_input_is_named(situation: Situation) -> None:
