@@ -28,7 +28,7 @@ from unseen.study.representations import REPRESENTATIONS, everything
 from unseen.study.rows import Row, flat, write_row
 from unseen.study.settings import StudyConfig
 from unseen.study.systematic import systematic_numbers
-from unseen.systematics import NuisanceSet
+from unseen.systematics import DensityRatio, NuisanceSet
 
 __all__ = ["Job", "Trained", "Work", "left_out_numbers", "measure", "one_thread", "samples_of", "slug", "trained"]
 
@@ -115,7 +115,9 @@ def measure_entry(job: Job, work: Work) -> Row:
     numbers, unknown = power_numbers(samples, config.power, config.seed, folder / "toys", entry.widths)
     values, notes = values | numbers, notes + unknown
     if config.systematics is not None:
-        numbers, unknown = systematic_numbers(made.embed, samples, pools, config, folder / "toys", entry.widths)
+        numbers, unknown = systematic_numbers(
+            made.embed, samples, pools, config, folder / "toys", entry.widths, made.ratio
+        )
         values, notes = values | numbers, notes + unknown
     for process in config.leave_out:
         numbers, unknown = left_out_numbers(entry, process, work, folder)
@@ -155,11 +157,15 @@ def slug(name: str) -> str:
 
 @dataclass(frozen=True)
 class Trained:
-    """The function that embeds events, the number of its parameters, and the seconds of its training."""
+    """The function that embeds events, the number of its parameters, and the seconds of its training.
+
+    `ratio` is the one that a fine-tuning has learned.
+    """
 
     embed: Embed
     n_parameters: int = 0
     seconds: float = 0.0
+    ratio: DensityRatio | None = None
 
 
 def trained(entry: Entry, pools: StudyPools, folder: Path, nuisances: NuisanceSet | None = None) -> Trained:
@@ -174,14 +180,16 @@ def trained(entry: Entry, pools: StudyPools, folder: Path, nuisances: NuisanceSe
     model = train(pools.train, entry.training, folder, entry.seed)
     if not isinstance(model, Model):
         raise ConfigError("a row of a study is one model: leave out folds and ensemble, and use an axis seed instead")
+    ratio = None
     if entry.fine_tune is not None:
         assert nuisances is not None  # a study without them refuses such entries
-        tuned = folder.with_name(f"{folder.name}_tuned")
-        model = fine_tune(model, pools.stored["learn"], nuisances, entry.fine_tune, tuned, entry.seed).model
+        beside = folder.with_name(f"{folder.name}_tuned")
+        tuned = fine_tune(model, pools.stored["learn"], nuisances, entry.fine_tune, beside, entry.seed)
+        model, ratio = tuned.model, tuned.ratio
     seconds = time.perf_counter() - start
     parameters = sum(parameter.numel() for parameter in model.network.encoder.parameters())
     final = model
-    return Trained(lambda events: final.embed(events).astype(np.float64), parameters, seconds)
+    return Trained(lambda events: final.embed(events).astype(np.float64), parameters, seconds, ratio)
 
 
 def _probed(z: Floats, events: Events, config: StudyConfig) -> tuple[Values, list[str]]:

@@ -120,11 +120,10 @@ def _read(config: StudyConfig) -> tuple[Events, Events | None, dict[str, Events]
         _check_processes(config, tuple(config.files.test), tuple(config.files.train or ()))
         test = read_files(reader, config.files.test)
         train = read_files(reader, config.files.train) if config.files.train else None
-        train = select(train) if train is not None and not now and config.select else train
     else:
         assert config.sample is not None  # the settings have exactly one of both
         test = read(config.sample.test, schema=config.schema_, select=now)
-        train = read(config.sample.train, schema=config.schema_, select=config.select) if config.sample.train else None
+        train = read(config.sample.train, schema=config.schema_, select=now) if config.sample.train else None
         _check_processes(config, test.label_names, train.label_names if train is not None else ())
     signals = {name: _independent(test.of(name)) for name in config.signals}
     background = test.of(*(name for name in test.label_names if name not in config.signals))
@@ -140,9 +139,18 @@ def _with_stored(
     train: Events | None,
     signals: Mapping[str, Events],
 ) -> tuple[Events, Events | None, dict[str, Events], tuple[dict[str, Events], ...]]:
-    """Set events apart that are distorted: of the background to learn ratios from and to judge on, and of signals."""
+    """Set events apart that are distorted: of the background to learn ratios from and to judge on, and of signals.
+
+    Of processes with training files a ratio learns from those, and all that is set apart of them judges it.
+    """
     rest, apart = set_apart(background, section.share, config.seed, "background")
     judge, learn = set_apart(apart, section.learn, config.seed, "learn")
+    if train is not None:
+        files = [name for name in train.label_names if config.pools.mixture.get(name, 0.0) > 0.0]
+        others = [name for name in learn.label_names if name not in files]
+        judge = Events.concatenate([judge, learn.of(*files)])
+        learn = Events.concatenate([learn.of(*others), train.of(*files)])
+        train = select(train)
     stored = {name: at_mixture(part, config.pools.mixture) for name, part in (("learn", learn), ("judge", judge))}
     NuisanceSet.parse(section).check(stored["judge"])
     halves = {name: set_apart(events, SIGNAL_SHARE, config.seed, name) for name, events in signals.items()}

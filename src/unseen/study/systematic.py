@@ -18,7 +18,7 @@ from unseen.study.numbers import Values, power_numbers
 from unseen.study.pools import StudyPools
 from unseen.study.representations import everything
 from unseen.study.settings import StudyConfig, Widths
-from unseen.systematics import NuisanceSet
+from unseen.systematics import DensityRatio, NuisanceSet
 
 __all__ = ["power_kept", "systematic_numbers", "with_preserved"]
 
@@ -26,17 +26,25 @@ Embed = Callable[[Events], Floats]
 
 
 def systematic_numbers(
-    embed: Embed, samples: Samples, pools: StudyPools, config: StudyConfig, folder: Path, widths: Widths
+    embed: Embed,
+    samples: Samples,
+    pools: StudyPools,
+    config: StudyConfig,
+    folder: Path,
+    widths: Widths,
+    ratio: DensityRatio | None = None,
 ) -> tuple[Values, list[str]]:
-    """Return the columns `nu.*` of a representation whose embedded pools are `samples`, and notes."""
+    """Return the columns `nu.*` of a representation whose embedded pools are `samples`, and notes.
+
+    `ratio` is the one that came with it; a kernel ratio is learned where none did.
+    """
     section = config.systematics
     if section is None:
         raise ConfigError("the study has no section 'systematics'")
     nuisances = NuisanceSet.parse(section)
-    delta, judged = _learned(embed, nuisances, pools, section, config.seed)
-    raw = None
-    if section.information:
-        raw = _learned(lambda events: everything(events, pools.train), nuisances, pools, section, config.seed)
+    judged = at_events(embed, nuisances, pools.stored["judge"])
+    delta = _learned(embed, nuisances, pools, section, config.seed) if ratio is None else ratio
+    raw = _on_raw_inputs(nuisances, pools, section, config.seed) if section.information else None
     on = Represented(
         names=nuisances.names,
         settings=samples.settings,
@@ -64,13 +72,23 @@ def systematic_numbers(
     return values, notes
 
 
+def _on_raw_inputs(
+    nuisances: NuisanceSet, pools: StudyPools, section: CovarianceConfig, seed: int
+) -> tuple[DensityRatio, At]:
+    """Return a ratio learned from everything that is measured of an event, and these inputs at nu."""
+
+    def inputs(events: Events) -> Floats:
+        return everything(events, pools.train)
+
+    return _learned(inputs, nuisances, pools, section, seed), at_events(inputs, nuisances, pools.stored["judge"])
+
+
 def _learned(
     embed: Embed, nuisances: NuisanceSet, pools: StudyPools, section: CovarianceConfig, seed: int
-) -> tuple[Delta, At]:
-    """Return a ratio learned from the events set apart to learn from, and z at nu of those to judge on."""
+) -> DensityRatio:
+    """Return a ratio learned from the events set apart to learn from."""
     learn = pools.stored["learn"]
-    ratio = learned_ratio(at_events(embed, nuisances, learn), len(learn), nuisances.names, section, seed)
-    return ratio, at_events(embed, nuisances, pools.stored["judge"])
+    return learned_ratio(at_events(embed, nuisances, learn), len(learn), nuisances.names, section, seed)
 
 
 def power_kept(
