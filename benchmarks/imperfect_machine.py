@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +32,10 @@ from unseen.search.loss import make_batch
 from unseen.search.normalisation import Normalisation
 from unseen.search.profile_fit import joint_factor, profile
 from unseen.search.profile_nuisances import Nuisances
+from unseen.search.profile_ratio import coefficients_for
 from unseen.search.settings import freeze
 from unseen.search.subsets import random_subset
+from unseen.systematics import Block, DensityRatio, RatioSamples, fit_kernel_ratio
 
 Floats = NDArray[np.float64]
 KNOWN = Normalisation.parse("known")
@@ -88,10 +91,24 @@ class Options:
     seed: int
 
 
+def learned(case: Case, n: int, seed: int) -> DensityRatio:
+    """Return log r learned from n nominal events and the same ones at random nu."""
+    rng = np.random.default_rng([seed, 2])
+    x, nu = background(rng, n), rng.uniform(-3.0, 3.0, (n, len(case.names)))
+    moved = x * np.exp(SIZE * nu[:, 0]) if "scale" in case.names else x
+    weights = np.exp(SIZE * nu[:, -1]) if "yield" in case.names else None
+    event = np.arange(n)
+    block = Block(nu, moved, weights, event=event, nominal_nu=nu)
+    samples = RatioSamples.of(x, [block], case.names, event=event)
+    return fit_kernel_ratio(samples, case.names, n_centers=200, rank=30, seed=seed)
+
+
 class Study:
     """One case: features of a union of background events, from which every batch of toys draws its reference."""
 
-    def __init__(self, case: Case, options: Options) -> None:
+    def __init__(self, case: Case, options: Options, ratio: DensityRatio | None = None) -> None:
+        """Take log r from `ratio`, or from the case."""
+        self.delta = case.delta if ratio is None else ratio
         rng = np.random.default_rng([options.seed, 0])
         apart = background(rng, options.centers)[:, None]
         union = background(rng, 3 * options.reference)[:, None]
@@ -99,14 +116,15 @@ class Study:
         weights = np.full(len(union), EXPECTED / len(union))
         settings = settings.truncate(union[: options.reference], weights, EXPECTED, options.penalty, 0.01)
         self.case, self.options, self.map = case, options, settings.maps[0]
-        self.nuisances = Nuisances.of(case.delta(union), KNOWN)
+        self.nuisances = Nuisances.of(coefficients_for("the union", self.delta, union), KNOWN)
         self.union = self._features(union)
         moment = self.union.second_moment(torch.from_numpy(weights))
         ridge = 2.0 * (options.reference + EXPECTED) * options.penalty
         self.factor = joint_factor(moment, ridge, self.nuisances.n_columns)
 
     def _features(self, x: Floats) -> Features:
-        return Features(self.map, x, COMPUTE, beside=self.nuisances.columns("events", self.case.delta(x)))
+        psi = self.nuisances.columns("events", coefficients_for("events", self.delta, x))
+        return Features(self.map, x, COMPUTE, beside=psi)
 
     def statistics(self, n_toys: int, stream: int, nu: float | None = None, signal: Signal | None = None) -> Floats:
         """Return t (n_toys,) of toys with all parameters at `nu`, thrown for None; `signal` comes on top."""
@@ -143,32 +161,34 @@ class Study:
         return x[:, None], auxiliary
 
 
-def closure(nu: float) -> tuple[float, float]:
-    """Return what log r to second order misses at a scale nu: the largest for x <= 1.5, and N times its mean square."""
-
-    def missed(u: float) -> float:
-        exact = -SIZE * nu + u * -np.expm1(-SIZE * nu)
-        return float(SIZE * nu * (u - 1.0) - 0.5 * (SIZE * nu) ** 2 * u - exact)
-
-    squares, _ = integrate.quad(lambda u: missed(u) ** 2 * np.exp(-u), 0.0, 60.0)
-    return abs(missed(1.5 * RATE)), EXPECTED * squares
+def second_order(x: Floats, nu: float) -> Floats:
+    """Return log r of the scale to second order (n,)."""
+    return Case(("scale",)).delta(x).log_ratio([nu])
 
 
-def closure_rows() -> list[Row]:
+def closure(log_ratio: Callable[[Floats, float], Floats], nu: float) -> tuple[float, float]:
+    """Return what log r of the scale misses at nu: the largest for x <= 1.5, and N times its mean square."""
+    u = np.linspace(0.0, 40.0, 40_001)
+    missed = log_ratio((u / RATE)[:, None], nu) - (-SIZE * nu + u * -np.expm1(-SIZE * nu))
+    within = np.abs(missed[u <= 1.5 * RATE]).max()
+    return float(within), EXPECTED * float(integrate.trapezoid(missed**2 * np.exp(-u), u))
+
+
+def closure_rows(title: str, log_ratio: Callable[[Floats, float], Floats]) -> list[Row]:
     rows = []
     for nu in (1.0, 2.0):
-        largest, cost = closure(nu)
-        rows.append(row(f"log r of second order, scale at nu = {nu:g}: largest error for x <= 1.5", largest, ""))
-        rows.append(row(f"log r of second order, scale at nu = {nu:g}: N times mean square error", cost, ""))
+        largest, cost = closure(log_ratio, nu)
+        rows.append(row(f"{title} log r, scale at nu = {nu:g}: largest error for x <= 1.5", largest, ""))
+        rows.append(row(f"{title} log r, scale at nu = {nu:g}: N times mean square error", cost, ""))
     return rows
 
 
-def rates(study: Study, null: Floats, n_toys: int) -> list[Row]:
+def rates(study: Study, null: Floats, n_toys: int, what: str = "exact") -> list[Row]:
     """Return the rate of p < 0.05 at every true nu."""
     threshold = np.quantile(null, 1.0 - ALPHA)
     found = [study.statistics(n_toys, 10 + i, nu) for i, nu in enumerate(TRUE)]
     return [
-        row(f"{study.case}: rate of p < 0.05 at nu = {nu:g}", float(np.mean(t > threshold)), "", ALPHA)
+        row(f"{study.case}, {what} log r: rate of p < 0.05 at nu = {nu:g}", float(np.mean(t > threshold)), "", ALPHA)
         for nu, t in zip(TRUE, found, strict=True)
     ]
 
@@ -221,6 +241,16 @@ def report(rows: list[Row]) -> list[Row]:
     return rows
 
 
+def run_learned(n_events: int, options: Options, n_null: int, n_toys: int) -> list[Row]:
+    """Return closure, null and rates of the scale with a learned log r."""
+    case = Case(("scale",))
+    ratio = learned(case, n_events, options.seed)
+    rows = closure_rows(f"from {n_events} events,", lambda x, nu: ratio.log_ratio(x, [nu]))
+    study = Study(case, options, ratio)
+    null, more = timed_null(study, n_null, None, f"{case}, learned")
+    return rows + more + rates(study, null, n_toys, "learned")
+
+
 def main() -> None:
     """Run the study, print its table and write it."""
     parser = argparse.ArgumentParser(description="One-dimensional study of arXiv:2111.13633")
@@ -231,10 +261,15 @@ def main() -> None:
     parser.add_argument("--penalty", type=float, default=1e-8)
     parser.add_argument("--null", type=int, default=1000)
     parser.add_argument("--toys", type=int, default=400)
+    parser.add_argument("--learned", type=int, default=0, help="learn log r of the scale from so many events instead")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     options = Options(given.reference, given.centers, given.width, given.penalty, given.seed)
-    rows = report(closure_rows())
+    if given.learned:
+        rows = report(run_learned(given.learned, options, given.null, given.toys))
+        given.out.write_text(json.dumps(rows, indent=2) + "\n")
+        return
+    rows = report(closure_rows("second order", second_order))
     known, more = timed_null(Study(Case(NUISANCES[-1], profiled=False), options), given.null, 0.0, "nu known")
     rows += report(more)
     for names in NUISANCES:
