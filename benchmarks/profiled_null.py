@@ -37,7 +37,6 @@ SETTINGS = (
     *((1, width, penalty, 1.0) for width in (0.3, 1.0, 3.0) for penalty in (1e-6, 1e-4, 1e-2)),
     *((4, width, penalty, 1.0) for width in (1.5, 3.0) for penalty in (1e-6, 1e-4, 1e-2)),
     (1, 1.0, 1e-4, 0.1),
-    (4, 1.5, 1e-6, 4.0),
 )
 BATCH = 64
 
