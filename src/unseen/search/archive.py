@@ -19,8 +19,8 @@ from unseen.search.fitted import Fitted
 from unseen.search.normalisation import Normalisation
 from unseen.search.null import Null
 from unseen.search.profile_nuisances import Nuisances
-from unseen.search.profile_trust import Trust
 from unseen.search.profile_report import Profile
+from unseen.search.profile_trust import Trust
 from unseen.search.result import Statistic
 from unseen.search.scale import Scale
 from unseen.search.settings import Settings
