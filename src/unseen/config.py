@@ -198,9 +198,7 @@ def _profilable(config: Config) -> Config:
     names = () if systematics is None else systematics.nuisance_set.names
     for name in config.data.nu:
         if name not in names:
-            where = (
-                f"the table systematics.nuisances{did_you_mean(name, names)}" if names else "a run without any"
-            )
+            where = f"the table systematics.nuisances{did_you_mean(name, names)}" if names else "a run without any"
             raise ValueError(f"data.nu: no nuisance parameter '{name}' in {where}")
     if systematics is None:
         return config
@@ -210,9 +208,7 @@ def _profilable(config: Config) -> Config:
             f"with '{search.statistic}' and '{search.calibration}'"
         )
     if not config.select:
-        raise ValueError(
-            "systematics move events across the selection: set 'select', or use a schema without one"
-        )
+        raise ValueError("systematics move events across the selection: set 'select', or use a schema without one")
     scaled = systematics.overall_normalisation
     if scaled is None or systematics.yield_twice or search.normalisation == "known":
         return config

@@ -24,12 +24,12 @@ class RatioConfig(_Section):
     pool: Literal["own", "train"] = Field(
         default="own", description="Which events: a pool of their own, or those that the embedding was trained on."
     )
-    events: int = Field(default=5000, gt=1, description="Size of the pool of their own, counted after the selection.")
+    events: int = Field(default=20_000, gt=1, description="Size of the pool of their own, counted after the selection.")
     require_stored: bool = Field(
         default=True,
         description="Refuse samples of which every event passes the selection: none could come in.",
     )
-    held_out: float = Field(default=0.3, gt=0.0, lt=1.0, description="Share of the events kept for the closure test.")
+    held_out: float = Field(default=0.5, gt=0.0, lt=1.0, description="Share of the events kept for the closure test.")
     n_nu: int | None = Field(
         default=None, gt=0, description="Values of nu that events are distorted at; null: several for every term."
     )

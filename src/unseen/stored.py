@@ -89,7 +89,7 @@ class Stored:
             free = rng.permutation(np.flatnonzero(~self.selected & self.may & (group == g)))
             p = np.clip([wanted.get(g, 0.0) for wanted in shares.values()], 0.0, 1.0)
             numbers = rng.multinomial(len(free), [*(p / max(p.sum(), 1.0)), max(1.0 - p.sum(), 0.0)])
-            for name, mine in zip(shares, np.split(free, np.cumsum(numbers))[:-1], strict=True):
+            for name, mine in zip(shares, np.split(free, np.cumsum(numbers[:-1]))[:-1], strict=True):
                 found[name].append(mine)
         return {name: np.concatenate(parts) for name, parts in found.items()}
 

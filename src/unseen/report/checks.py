@@ -83,6 +83,8 @@ def _of_ratio(ratio: Mapping[str, Any]) -> list[str]:
     found = []
     if (ratio.get("closure") or {}).get("accepted_failure"):
         found.append("The closure test of the density ratio failed, and that was accepted.")
+    if (ratio.get("closure") or {}).get("unresolved"):
+        found.append("The closure test of the density ratio had too few events to see a shift of its limit.")
     if ratio.get("extrapolated"):
         found.append(
             f"Fitted beyond the range that the density ratio was made for: {', '.join(ratio['extrapolated'])}; the "

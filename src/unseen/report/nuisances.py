@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from unseen.report.plot import Plot
+from unseen.report.section import Section
 from unseen.report.style import LEARNED, PROCESS_COLOURS, WIDTH, new_figure
 from unseen.report.tables import Table
-from unseen.report.verdict import reading
-from unseen.report.wording import count
+from unseen.report.verdict import Reading, reading
+from unseen.report.wording import count, number, typeset
 
-__all__ = ["ignored", "nuisances", "pull_figure", "pull_table"]
+__all__ = ["ignored", "nuisance_section", "nuisances", "pull_figure", "pull_table"]
 
 ROW_HEIGHT = 0.34
 LEAST_RANGE = 2.5  # of the figure's axis, in standard deviations of the prior
@@ -39,10 +40,55 @@ def ignored(result: Mapping[str, Any]) -> str:
     other = result.get("ignored")
     if not other:
         return ""
-    read = reading(other)
     toys = f" ({count(other['n_toys'])} toys)" if other.get("n_toys") else ""
-    words = "; ".join(read.problems) or f"{read.p_words}, {read.z_words}"
-    return f"With the systematic uncertainties ignored{toys}: {words}."
+    return f"With the systematic uncertainties ignored{toys}: {_said(reading(other))}."
+
+
+def nuisance_section(result: Mapping[str, Any]) -> Section | None:
+    """Pulls, and the p-value with the systematics profiled and ignored; None where nothing was profiled."""
+    figure, table = pull_figure(result), pull_table(result)
+    if figure is None or table is None:
+        return None
+    text = (
+        "The search fitted these nuisance parameters while it looked for what they do not explain. "
+        f"With them: {_said(reading(result))}. {ignored(result)} Where ignoring them gives the smaller p-value, the "
+        "data differ from the simulation in a way that these parameters can mimic."
+    )
+    tables = (table, _ratio_table(result))
+    return Section("nuisances", "Systematic uncertainties", typeset(text), (figure,), tuple(t for t in tables if t))
+
+
+def _said(read: Reading) -> str:
+    return "; ".join(read.problems) or f"{read.p_words}, {read.z_words}"
+
+
+def _ratio_table(result: Mapping[str, Any]) -> Table | None:
+    """How far the density ratio behind the fit is to be trusted, at every value of nu where it was tested."""
+    said = ((result.get("checks") or {}).get("nuisances") or {}).get("ratio") or {}
+    closure = said.get("closure") or {}
+    if not closure.get("nu") or not closure.get("shift"):
+        return None
+    names = [row["name"] for row in _rows(result)]
+    rows = tuple(
+        (
+            ", ".join(f"{name} {number(value)}" for name, value in zip(names, nu, strict=False) if value) or "nominal",
+            f"{shift:.2f} ± {error:.2f}",
+            f"{without:.2f}",
+        )
+        for nu, shift, error, without in zip(
+            closure["nu"],
+            closure["shift"],
+            closure["error"],
+            closure.get("unweighted") or [math.nan] * len(closure["nu"]),
+            strict=True,
+        )
+    )
+    caption = (
+        "Closure of the density ratio on held-out events: the mean of the statistic between events at these values and "
+        f"nominal ones weighted by the ratio, above its null, in standard deviations of the null. Limit: "
+        f"{number(float(closure.get('limit', math.nan)))}. Without: the same without the ratio."
+    )
+    return Table(caption, ("at", "shift", "without"), rows)
 
 
 def pull_table(result: Mapping[str, Any]) -> Table | None:

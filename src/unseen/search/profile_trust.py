@@ -1,7 +1,7 @@
 """What a learned ratio says of itself: where it was fitted, and whether a closure test of it passed.
 
-The search cannot tell a good ratio from a bad one. A ratio of `unseen.systematics` carries the range of nu that it was
-fitted on and the outcome of its closure test; both are looked at here, and end up in the result.
+The search itself cannot tell a good ratio from a bad one. A ratio of `unseen.systematics` carries the range of nu that
+it was fitted on and the outcome of its closure test; both are looked at here, and end up in the result.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Trust:
 
     def refuse(self, accept_failed_closure: bool) -> None:
         """ClosureError if the closure test failed and that is not accepted."""
-        if self.closure is None or self.closure["passed"] or accept_failed_closure:
+        if self.closure is None or accept_failed_closure or not _failed(self.closure):
             return
         said = self.closure.get("summary") or "its closure test failed"
         raise ClosureError(
@@ -70,7 +70,10 @@ class Trust:
         found: dict[str, Any] = {}
         if self.closure is not None:
             rest = {name: value for name, value in self.closure.items() if name != "passed"}
-            found["closure"] = dict(self.closure) if self.closure["passed"] else {"accepted_failure": True, **rest}
+            word = (
+                {} if self.closure["passed"] else {"accepted_failure" if _failed(self.closure) else "unresolved": True}
+            )
+            found["closure"] = {**(word or {"passed": True}), **rest}
         if self.limits is not None:
             found["limits"] = {name: list(pair) for name, pair in zip(names, self.limits, strict=False)}
             outside = [pair for values in fitted for pair in self._outside(names, values)]
@@ -101,6 +104,14 @@ class Trust:
 UNKNOWN = Trust()
 
 
+def _failed(closure: Mapping[str, Any]) -> bool:
+    """Whether a closure test did not pass, and not for want of events: a shift beyond its own error and the limit."""
+    if closure["passed"] or closure.get("resolved", True):
+        return not closure["passed"]
+    shifts = zip(closure["shift"], closure["error"], strict=True)
+    return bool(max(shift - error for shift, error in shifts) >= closure["limit"])
+
+
 def _limits(values: ArrayLike) -> tuple[tuple[float, float], ...]:
     limits = np.asarray(values, dtype=np.float64)
     if limits.ndim != 2 or limits.shape[1] != 2:
@@ -124,6 +135,8 @@ def _plain(closure: object) -> dict[str, Any]:
         content = {}
     if not isinstance(content, dict) or not isinstance(content.get("passed"), bool | np.bool_):
         raise ConfigError("the closure of a ratio does not say whether it passed; expected a record with 'passed'")
+    if hasattr(closure, "resolved"):
+        content = content | {"resolved": bool(closure.resolved)}
     summary = getattr(closure, "summary", None)
     if callable(summary):
         content = content | {"summary": summary()}
