@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from unseen.errors import NuisanceRangeError, SelectionError
+from unseen.errors import NotEnoughEventsError, NuisanceRangeError, SelectionError
 from unseen.events import Events, select
 from unseen.events.selection import passes, remove_objects
 from unseen.pools import first_rows
@@ -133,10 +133,13 @@ def weighted_to(mixture: Mapping[str, float], events: Events) -> Events:
     """Stored events weighted so that those that pass have the `mixture` (label -> share); other labels are left out.
 
     A density ratio is one of the mixture that the search has, whatever the mixture of the events it is learned from.
+    Errors: NotEnoughEventsError (none of these labels passes the selection).
     """
     kept = events.of(*(name for name, share in mixture.items() if share > 0))
     counts = np.bincount(kept.label[passing(kept)], minlength=len(kept.label_names))
     shares = np.array([mixture.get(name, 0.0) for name in kept.label_names]) * (counts > 0)
+    if not shares.any():
+        raise NotEnoughEventsError(f"a density ratio has no selected events of {', '.join(mixture)} to learn from")
     per_event = shares / shares.sum() * counts.sum() / np.maximum(counts, 1)
     return replace(kept, weight=per_event[kept.label])
 
