@@ -45,9 +45,12 @@ def small(data_folder: Path, out: Path, **changes: Any) -> dict[str, Any]:
         "data": {"nu": {"jet-scale": 1.0}},
         "train": {"epochs": 2, "batch_size": 128},
         "systematics": {
-            "nuisances": ["jet-scale", {"name": "lepton-efficiency", "prior": {"mean": 0.5, "width": 2.0}}],
-            # Two hundred events on each side of the closure test; it needs a hundred.
-            "ratio": {"events": 500, "held_out": 0.7, "n_centers": 40, "rank": 10, "width": 2.0, "penalty": 1e-2},
+            "nuisances": [
+                {"name": "normalisation", "label": "lumi", "size": 0.1},
+                "jet-scale",
+                {"name": "lepton-efficiency", "prior": {"mean": 0.5, "width": 2.0}},
+            ],
+            "ratio": {"events": 500, "held_out": 0.5, "n_centers": 40, "rank": 10, "width": 2.0, "penalty": 1e-2},
         },
         "search": {"n_toys": 30, "n_toys_beside": 20, "widths": [1.0, 2.0], "n_centers": 40},
     }
@@ -69,15 +72,16 @@ def content_of(out: Path) -> dict[str, Any]:
 def test_the_result_has_the_parameters_and_the_search_that_ignores_them(finished: Path) -> None:
     result = content_of(finished)
     said = result["checks"]["nuisances"]
-    assert said["names"] == ["jet-scale", "lepton-efficiency", "yield"]
+    assert said["names"] == ["jet-scale", "lepton-efficiency", "lumi"]  # what is learned comes before what is known
+    assert result["normalisation"] == "known"
     assert len(result["nu_hat"]) == len(result["nu_error"]) == len(said["pull"]) == 3
     assert said["ratio"]["limits"]["jet-scale"] == [-2.0, 2.0]
-    assert said["ratio"]["closure"]["method"] == "kernel-test"
+    assert said["ratio"]["closure"]["method"] == "moments"
     assert said["auxiliary"] == [0.0, 0.25, 0.0]  # the mean of a prior is measured, in units of its width
     assert result["true_nu"] == {"jet-scale": 1.0}
     other = result["ignored"]
     assert (other["nu_hat"], other["normalisation"], other["n_toys"]) == (None, result["normalisation"], 20)
-    assert result["beside"]["checks"]["nuisances"]["names"] == said["names"]
+    assert result["beside"]["checks"]["nuisances"]["names"] == [*said["names"], "yield"]
 
 
 def test_the_page_and_the_terminal_show_pulls_and_both_p_values(
@@ -97,16 +101,17 @@ def test_the_page_and_the_terminal_show_pulls_and_both_p_values(
 
 def test_the_folder_holds_the_ratio_that_was_used(finished: Path) -> None:
     ratio = DensityRatio.load(finished / "systematics" / "ratio")
-    assert ratio.names == ("jet-scale", "lepton-efficiency")
-    np.testing.assert_allclose(ratio.limits, [[-2.0, 2.0], [-4.0, 4.0]])  # within two widths of the priors
+    assert ratio.names == ("jet-scale", "lepton-efficiency", "lumi")
+    np.testing.assert_allclose(ratio.limits, [[-2.0, 2.0], [-4.0, 4.0], [-2.0, 2.0]])  # two widths of the priors
     assert ratio.closure is not None
     assert ratio.closure.n_data == 40
     details = json.loads((finished / "systematics" / "systematics.json").read_text())
-    assert [row["name"] for row in details["nuisances"]] == list(ratio.names)
+    assert {row["name"] for row in details["nuisances"]} == set(ratio.names)
     assert sum(part["selected"] for part in details["events"].values()) == 500
     assert all(part["stored"] > part["selected"] for part in details["events"].values())
     z = read_arrays(finished / "embed" / "reference.npz")["x"]
-    assert 0.5 < ratio.sample_check(z, [1.0, 0.0]).rate < 2.0
+    assert ratio.sample_check(z, [0.0, 0.0, 1.0]).rate == pytest.approx(1.1)
+    assert 0.5 < ratio.sample_check(z, [1.0, 0.0, 0.0]).rate < 2.0
     provenance = json.loads((finished / "provenance.json").read_text())
     assert set(STAGES) <= set(provenance["seconds"])
 
@@ -123,13 +128,13 @@ def test_the_embedding_is_kept_when_systematics_are_added(data_folder: Path, tmp
 
 
 def test_a_ratio_that_does_not_close_stops_the_search_until_it_is_accepted(data_folder: Path, tmp_path: Path) -> None:
-    """A penalty that leaves nothing of r but the rate, and jets of up to 3.6 times the momentum: the shift is seen, and told."""
+    """A penalty that leaves nothing of r but the rate, and jets of 3.6 times the momentum: the shift is seen."""
     content = small(data_folder, tmp_path / "r", data={})
     content["systematics"] = {
         "nuisances": [{"name": "jet-scale", "size": 0.9}],
         "ratio": {**content["systematics"]["ratio"], "penalty": 1e6},
     }
-    with pytest.raises(ClosureError, match=r"closure \(kernel-test\) .*--accept-failed-closure"):
+    with pytest.raises(ClosureError, match=r"closure \(moments\) .*--accept-failed-closure"):
         unseen.run(content)
     assert (tmp_path / "r" / "systematics" / "ratio" / "ratio.json").is_file()
     assert not (tmp_path / "r" / "search").exists()
@@ -140,7 +145,7 @@ def test_a_ratio_that_does_not_close_stops_the_search_until_it_is_accepted(data_
     assert "closure test of the density ratio failed, and that was accepted" in context(content_of(tmp_path / "r"))
 
 
-def test_a_run_killed_in_the_stage_continues_to_the_same_result(
+def test_a_run_killed_in_the_stage_continues_to_the_same_ratio(
     finished: Path, data_folder: Path, tmp_path: Path
 ) -> None:
     """SIGKILL as soon as the stage has begun, then the same command again."""
@@ -157,8 +162,10 @@ def test_a_run_killed_in_the_stage_continues_to_the_same_result(
     process.wait()
     assert started.exists()
     assert not done.exists(), "the stage ended before it could be killed"
-    unseen.run(small(data_folder, tmp_path / "killed"), until="search")
-    assert (tmp_path / "killed" / "result.json").read_bytes() == (finished / "result.json").read_bytes()
+    unseen.run(small(data_folder, tmp_path / "killed"), until="systematics")
+    for name in ("systematics.json", "ratio/ratio.json", "ratio/ratio.safetensors"):
+        path = Path("systematics") / name
+        assert (tmp_path / "killed" / path).read_bytes() == (finished / path).read_bytes()
 
 
 def test_priors_of_another_width_are_units_of_the_search() -> None:

@@ -27,7 +27,7 @@ from unseen.report import nuisances, verdict
 from unseen.report.verdict import context
 from unseen.search import KernelTest, RatioCoefficients
 from unseen.search.profile_trust import Trust
-from unseen.systematics.ratio import Closure, DensityRatio, KernelSource
+from unseen.systematics import Closure, DensityRatio, yield_ratio
 
 SHIFT = 0.2  # the mean of the first feature moves by so much with nu
 SIZES = {"reference": 4000, "data": 300, "pool": 3000}
@@ -80,16 +80,8 @@ def search(folder: Path, **changes: Any) -> dict[str, Any]:
 
 def saved_ratio(folder: Path, closure: Closure | None = None) -> Path:
     """A saved ratio, limits +-3, by which nu changes the rate of all events by 5 %."""
-    source = KernelSource(
-        mean=np.zeros(2),
-        std=np.ones(2),
-        centers=np.zeros((1, 2)),
-        widths=np.ones(1),
-        weights=np.zeros((1, 2)),
-        constant=np.array([0.05, 0.0]),
-        n_nuisances=1,
-    )
-    DensityRatio(("tilt",), np.array([[-3.0, 3.0]]), source).with_closure(closure).save(folder / "ratio")
+    ratio = yield_ratio("tilt", 0.05, n_features=2, limits=(-3.0, 3.0))
+    ratio.with_closure(closure).save(folder / "ratio")
     return folder / "ratio"
 
 

@@ -69,9 +69,9 @@ def test_the_events_of_a_ratio_have_the_mixture_of_the_data(data_folder: Path) -
 
 
 def test_processes_that_the_data_do_not_have_teach_nothing(w_events: Events) -> None:
-    with pytest.raises(NotEnoughEventsError, match="no selected events of w, qcd to learn from"):
-        weighted_to({"w": 0.0, "qcd": 1.0}, w_events)
-    assert len(weighted_to({"events": 1.0}, w_events)) == len(w_events)
+    with pytest.raises(NotEnoughEventsError, match="no selected events of w, tt to learn from"):
+        weighted_to({"w": 0.0, "tt": 1.0}, w_events)
+    assert len(weighted_to({"w": 1.0}, w_events)) == len(w_events)
 
 
 def test_copies_of_one_generated_event_are_dealt_once(data_folder: Path) -> None:

@@ -11,7 +11,7 @@ from unseen.registry import resolve
 from unseen.systematics import NUISANCES, NuisanceConfig, NuisanceSet
 from unseen.systematics.normalisation import NormalisationConfig
 
-__all__ = ["ClosureConfig", "RatioConfig", "RunSystematics"]
+__all__ = ["ClosureConfig", "RatioConfig", "RunSystematics", "is_overall"]
 
 
 class _Section(BaseModel):
@@ -24,12 +24,12 @@ class RatioConfig(_Section):
     pool: Literal["own", "train"] = Field(
         default="own", description="Which events: a pool of their own, or those that the embedding was trained on."
     )
-    events: int = Field(default=20_000, gt=1, description="Size of the pool of their own, counted after the selection.")
+    events: int = Field(default=10_000, gt=1, description="Size of the pool of their own, counted after the selection.")
     require_stored: bool = Field(
         default=True,
         description="Refuse samples of which every event passes the selection: none could come in.",
     )
-    held_out: float = Field(default=0.5, gt=0.0, lt=1.0, description="Share of the events kept for the closure test.")
+    held_out: float = Field(default=0.3, gt=0.0, lt=1.0, description="Share of the events kept for the closure test.")
     n_nu: int | None = Field(
         default=None, gt=0, description="Values of nu that events are distorted at; null: several for every term."
     )
@@ -90,5 +90,9 @@ class RunSystematics(_Section):
     @property
     def overall_normalisation(self) -> str | None:
         """The name of the parameter that scales the yield of every process, if the table has one."""
-        found = (row for row in self.nuisances if isinstance(row, NormalisationConfig) and not row.processes)
-        return next((row.parameter for row in found), None)
+        return next((row.parameter for row in self.nuisances if is_overall(row)), None)
+
+
+def is_overall(row: NuisanceConfig) -> bool:
+    """Whether it scales all events alike, whatever their process."""
+    return isinstance(row, NormalisationConfig) and not row.processes

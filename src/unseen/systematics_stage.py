@@ -3,37 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from unseen.arrays import FloatArray, read_arrays
-from unseen.config_systematics import RunSystematics
+from unseen.arrays import FloatArray
+from unseen.config_systematics import RatioConfig, RunSystematics, is_overall
 from unseen.context import RunContext
 from unseen.embed import Ensemble, Model, load_trained
 from unseen.events import Events
 from unseen.events.atomic import write_json
-from unseen.events.selection import remove_objects
 from unseen.progress import Update
 from unseen.search import RatioCoefficients
 from unseen.search.profile_trust import Trust
 from unseen.seeds import generator, small_seed
 from unseen.sources import RATIO
 from unseen.stored import passing
-from unseen.study.covariance.closure import closure, closure_frame, closure_record
-from unseen.study.covariance.moved import Moved, nu_grid
-from unseen.systematics import DensityRatio, NuisanceSet, fit_kernel_ratio
-from unseen.systematics.ratio import propose, ratio_samples
+from unseen.systematics import (
+    Closure,
+    DensityRatio,
+    NuisanceConfig,
+    NuisanceSet,
+    fit_kernel_ratio,
+    join,
+    moment_closure,
+    propose,
+    ratio_samples,
+    yield_ratio,
+)
 
 __all__ = ["PriorUnits", "profiled_ratio", "systematics_stage"]
 
 FOLDER, DETAILS = "ratio", "systematics.json"
 OUTPUTS = (f"{FOLDER}/ratio.json", f"{FOLDER}/ratio.safetensors", DETAILS)
 AXES = 4  # values of nu along every axis, and twice as many combinations as there are cross terms
-CLOSURE_CENTERS = 200
+TESTED = (-2.0, -1.0, 1.0, 2.0)  # widths of the prior, for every parameter
+COMBINATIONS = 4
 
 
 def systematics_stage(run: RunContext) -> None:
@@ -44,31 +51,46 @@ def systematics_stage(run: RunContext) -> None:
 
     def work(folder: Path) -> None:
         model = load_trained(run.out / "train")
-        fit, nominal, moved = _parts(run.pools[1][RATIO], section.ratio.held_out, run.config.seed)
+        fit, held = _parts(run.pools[1][RATIO], section.ratio.held_out, run.config.seed)
         ratio = _learn(run, section, model, fit)
-        tested = _test(run, section, model, ratio, nominal, moved)
-        tested.save(folder / FOLDER)
-        write_json(folder / DETAILS, _details(section, tested, {"fit": fit, "nominal": nominal, "moved": moved}))
+        closure = _closure(run, section, model, ratio, held)
+        run.display.say(closure.summary())
+        ratio.with_closure(closure).save(folder / FOLDER)
+        write_json(folder / DETAILS, _details(section, ratio, closure, {"fit": fit, "held_out": held}))
 
     inputs = {
         "systematics": section.model_dump(mode="json"),
         "pools": run.config.pools.model_dump(mode="json"),
-        "penalty": run.config.search.penalty,
     }
     run.stage("systematics", inputs, work, OUTPUTS)
 
 
-def _parts(events: Events, held_out: float, seed: int) -> tuple[Events, Events, Events]:
-    """Events to fit, and held-out ones: half of them stay nominal, half are moved. Copies of an event stay together."""
+def _parts(events: Events, held_out: float, seed: int) -> tuple[Events, Events]:
+    """Events to fit, and held-out ones; copies of one generated event stay together."""
     ids = events.record.get("source", np.arange(len(events)))
     _, event = np.unique(ids, return_inverse=True)
-    drawn = generator(seed, "systematics", "parts").random(int(event.max()) + 1)[event]
-    return events[drawn >= held_out], events[drawn < held_out / 2], events[(drawn >= held_out / 2) & (drawn < held_out)]
+    held = (generator(seed, "systematics", "parts").random(int(event.max()) + 1) < held_out)[event]
+    return events[~held], events[held]
 
 
 def _learn(run: RunContext, section: RunSystematics, model: Model | Ensemble, events: Events) -> DensityRatio:
-    nuisances, settings, seed = section.nuisance_set, section.ratio, run.config.seed
-    k = len(nuisances)
+    """The ratio of all nuisances: that of an overall normalisation is known, the others' is learned from events."""
+    known = [row for row in section.nuisances if is_overall(row)]
+    learned = NuisanceSet([row for row in section.nuisances if not is_overall(row)])
+    parts = [_fit(run, section.ratio, learned, model, events)] if len(learned) else []
+    dimensions = parts[0].n_features if parts else model.embed(events[:1]).shape[1]
+    return join(*parts, *(_yield(row, dimensions, section.ratio.width) for row in known))
+
+
+def _yield(row: NuisanceConfig, dimensions: int, width: float) -> DensityRatio:
+    reach = width * row.prior.width
+    return yield_ratio(row.parameter, row.magnitude, dimensions, limits=(-reach, reach))
+
+
+def _fit(
+    run: RunContext, settings: RatioConfig, nuisances: NuisanceSet, model: Model | Ensemble, events: Events
+) -> DensityRatio:
+    k, seed = len(nuisances), run.config.seed
     n = settings.n_nu or AXES * k + k * (k + 1)
     nus = propose(k, n, generator(seed, "systematics", "nu"), width=settings.width) * _widths(nuisances)
     with run.display.bar("distorting and embedding") as update:
@@ -96,62 +118,35 @@ def _shown(update: Update, total: int) -> Callable[[Iterable[int]], Iterator[int
     return wrapped
 
 
-def _test(
-    run: RunContext,
-    section: RunSystematics,
-    model: Model | Ensemble,
-    ratio: DensityRatio,
-    nominal: Events,
-    moved: Events,
-) -> DensityRatio:
-    """The ratio with what the project's own test says of it, for as many data events as the search expects."""
-    config, nuisances = run.config, section.nuisance_set
-    seed = small_seed(config.seed, "systematics", "closure")
-    there = passing(nominal)
-    frame = closure_frame(
-        _embedded(model, nominal, there)[there],
-        ratio,
-        config.pools.expected,
-        weights=nominal.weight[there],
-        settings=read_arrays(run.out / "embed" / "settings.npz")["x"],
-        n_reference=config.pools.reference,
-        n_centers=CLOSURE_CENTERS,
-        penalty=config.search.penalty,
-        seed=seed,
-    )
-    grid = [nu * _widths(nuisances) + 0.0 for nu in nu_grid(len(nuisances), seed=seed)]
-    points = []
-    with run.display.bar("closure") as update:
-        for i, nu in enumerate(grid):
-            update(i, len(grid), "")
-            points.append(closure(frame, _moved(model, nuisances, moved, nu, small_seed(seed, i))))
-    record = replace(closure_record(points, config.pools.expected), limit=section.closure.limit)
-    run.display.say(record.summary())
-    return ratio.with_closure(record)
+def _closure(
+    run: RunContext, section: RunSystematics, model: Model | Ensemble, ratio: DensityRatio, events: Events
+) -> Closure:
+    """How far events at nu are from nominal ones of weight r, for as many data events as the search expects."""
+    seed, nuisances = small_seed(run.config.seed, "systematics", "closure"), section.nuisance_set.subset(*ratio.names)
+    nus = _tested(ratio, nuisances, np.random.default_rng(seed))
+    with run.display.bar("closure: distorting and embedding") as update:
+        samples = ratio_samples(events, nuisances, model.embed, nus, seed=seed, progress=_shown(update, len(nus)))
+    return moment_closure(ratio, samples, n_data=run.config.pools.expected, limit=section.closure.limit, seed=seed)
 
 
-def _moved(model: Model | Ensemble, nuisances: NuisanceSet, events: Events, nu: FloatArray, seed: int) -> Moved:
-    distorted = nuisances.distort(events, nu, seed=seed)
-    there = passing(distorted)
-    return Moved(nu, _embedded(model, distorted, there), distorted.weight * there, events.weight * passing(events))
+def _tested(ratio: DensityRatio, nuisances: NuisanceSet, rng: np.random.Generator) -> FloatArray:
+    """Values of nu (n, k): parameters alone at +-1 and +-2 widths of their priors, and combinations drawn from them."""
+    k = len(nuisances)
+    axes = np.concatenate([step * np.eye(k) for step in TESTED])
+    mixed = rng.normal(size=(COMBINATIONS if k > 1 else 0, k)).clip(min(TESTED), max(TESTED))
+    nus = np.concatenate([axes, mixed]) * _widths(nuisances) + 0.0  # no negative zeros in what people read
+    return nus.clip(ratio.limits[:, 0], ratio.limits[:, 1])
 
 
-def _embedded(model: Model | Ensemble, events: Events, rows: NDArray[np.bool_]) -> FloatArray:
-    """z (n, d) of the events `rows`, zeros for the others."""
-    cleaned = remove_objects(events[rows], events.schema.selection.objects)
-    z = model.embed(cleaned).astype(np.float64)
-    found = np.zeros((len(events), z.shape[1]))
-    found[rows] = z
-    return found
-
-
-def _details(section: RunSystematics, ratio: DensityRatio, parts: dict[str, Events]) -> dict[str, Any]:
+def _details(
+    section: RunSystematics, ratio: DensityRatio, closure: Closure, parts: dict[str, Events]
+) -> dict[str, Any]:
     """What a reader wants to know of the ratio, beside what it says of itself."""
     return {
         "nuisances": section.nuisance_set.table(),
         "limits": {name: list(pair) for name, pair in zip(ratio.names, ratio.limits.tolist(), strict=True)},
         "fit": dict(ratio.report),
-        "closure": None if ratio.closure is None else ratio.closure.to_json(),
+        "closure": closure.to_json(),
         "events": {name: {"stored": len(part), "selected": int(passing(part).sum())} for name, part in parts.items()},
     }
 
@@ -186,7 +181,8 @@ def profiled_ratio(run: RunContext) -> tuple[PriorUnits, FloatArray] | None:
     """
     if run.config.systematics is None:
         return None
-    nuisances = run.config.systematics.nuisance_set
+    ratio = DensityRatio.load(run.out / "systematics" / FOLDER)
+    nuisances = run.config.systematics.nuisance_set.subset(*ratio.names)
     means = np.array([each.prior.mean for each in nuisances.nuisances])
     width = _widths(nuisances)
-    return PriorUnits(DensityRatio.load(run.out / "systematics" / FOLDER), width), means / width
+    return PriorUnits(ratio, width), means / width
