@@ -9,17 +9,16 @@ import pytest
 
 from unseen import sources
 from unseen.config import Config, parse_config
+from unseen.dealing import load_pools, take_training
 from unseen.errors import ConfigError, MissingFileError, NotEnoughEventsError, OverlapError, UnknownProcessError
 from unseen.events import ADC2021, Events, Sample, read
 from unseen.sources import (
     check_config,
     files_hash,
-    load_pools,
     plan,
     read_files,
     simulated,
     simulation_config,
-    take_training,
 )
 
 POOLS = {"train": 60, "settings": 20, "reference": 80, "toys": 40, "expected": 15}

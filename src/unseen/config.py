@@ -7,9 +7,18 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
+from unseen.config_systematics import RunSystematics
 from unseen.embed.settings import TrainingConfig
 from unseen.errors import ConfigError, MissingFileError, UnknownNameError, did_you_mean
 from unseen.search.normalisation import Normalisation
@@ -62,9 +71,14 @@ class DataConfig(_Section):
 
     file: Path | None = Field(default=None, description="Real data; any format that `unseen.read` takes.")
     signal: SignalConfig | None = Field(default=None, description="Hidden signal, for pseudo-data only.")
+    nu: dict[str, float] = Field(
+        default_factory=dict, description="True nuisance parameters of pseudo-data, by name; the others are 0."
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> DataConfig:
+        if self.file is not None and self.nu:
+            raise ValueError("pseudo-data can be distorted, real data are what they are: give 'file' or 'nu', not both")
         if self.file is not None and self.signal is not None:
             raise ValueError("a signal can be hidden in pseudo-data only: give 'file' or 'signal', not both")
         return self
@@ -161,6 +175,9 @@ class Config(_Section):
     data: DataConfig = DataConfig()
     pools: PoolsConfig = PoolsConfig()
     train: TrainingConfig = TrainingConfig()
+    systematics: RunSystematics | None = Field(
+        default=None, description="Nuisance parameters that the search profiles; null: none but the yield."
+    )
     search: SearchConfig = SearchConfig()
 
     @model_validator(mode="after")
@@ -168,6 +185,40 @@ class Config(_Section):
         if (self.simulate is None) == (self.files is None):
             raise ValueError("say where the events come from: exactly one of 'simulate' and 'files'")
         return self
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _profiled(cls, content: Any, handler: ModelWrapValidatorHandler[Config]) -> Config:
+        return _profilable(handler(content))
+
+
+def _profilable(config: Config) -> Config:
+    """The configuration with one uncertainty of the yield; ValueError if its systematics cannot be profiled."""
+    systematics, search = config.systematics, config.search
+    names = () if systematics is None else systematics.nuisance_set.names
+    for name in config.data.nu:
+        if name not in names:
+            where = f"the table systematics.nuisances{did_you_mean(name, names)}" if names else "a run without any"
+            raise ValueError(f"data.nu: no nuisance parameter '{name}' in {where}")
+    if systematics is None:
+        return config
+    if search.statistic != "converged" or search.calibration not in ("auto", "toys"):
+        raise ValueError(
+            "systematics are profiled with search.statistic 'converged' and search.calibration 'auto' or 'toys', not "
+            f"with '{search.statistic}' and '{search.calibration}'"
+        )
+    if not config.select:
+        raise ValueError("systematics move events across the selection: set 'select', or use a schema without one")
+    scaled = systematics.overall_normalisation
+    if scaled is None or systematics.yield_twice or search.normalisation == "known":
+        return config
+    if "normalisation" not in search.model_fields_set:  # the table says how well the yield is known
+        return config.model_copy(update={"search": search.model_copy(update={"normalisation": "known"})})
+    raise ValueError(
+        f"the yield is uncertain twice: by '{scaled}' in systematics.nuisances and by search.normalisation "
+        f"'{search.normalisation}'. Set search.normalisation to 'known', take '{scaled}' out of the table, or set "
+        "systematics.yield_twice if both are meant"
+    )
 
 
 def parse_config(content: Any, origin: str = "config") -> Config:
@@ -224,12 +275,18 @@ def _fields_at(model: type[BaseModel], location: list[str]) -> set[str]:
             named = False
             continue
         annotation = {name: field.annotation for name, field in _fields(model)}.get(part)
-        options = [annotation, *get_args(annotation)]
-        section = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
+        section = _section_in(annotation)
         if section is None:
             return set()
         model, named = section, get_origin(annotation) is dict
     return set() if named else {name for name, _ in _fields(model)}
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    """The first section in an annotation, inside unions, tuples, mappings and Annotated."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _section_in(part)) is not None), None)
 
 
 def _fields(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 
 from unseen.config import Config
+from unseen.dealing import load_pools
 from unseen.events import Events
 from unseen.progress import Display
-from unseen.sources import load_pools
 from unseen.stages import run_stage, stage_seconds
 
 __all__ = ["RunContext"]

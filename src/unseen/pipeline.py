@@ -1,4 +1,4 @@
-"""The stages of a run in order: simulate -> train -> embed -> search -> report."""
+"""The stages of a run in order: simulate -> train -> embed -> systematics -> search -> report."""
 
 from __future__ import annotations
 
@@ -10,31 +10,30 @@ from typing import Any
 
 import numpy as np
 
-from unseen.arrays import FloatArray, read_arrays, write_arrays
+from unseen.arrays import read_arrays, write_arrays
 from unseen.config import Config, load_config, parse_config, to_yaml
 from unseen.context import RunContext
 from unseen.embed import Ensemble, Model, load_trained, train
 from unseen.embed.ensemble import ENSEMBLE, plan_members
 from unseen.embed.probes import evaluate_arrays
-from unseen.errors import ConfigError, NotEnoughEventsError, did_you_mean
+from unseen.errors import ConfigError, did_you_mean
 from unseen.events import Events
 from unseen.events.atomic import write_json, write_whole
 from unseen.progress import Display
 from unseen.report import ReportInputs, summary_figure, write_report
-from unseen.search import KernelTest, Null, Runner, SearchResult
-from unseen.searching import calibrate, kernel_test, other_normalisation, toy_workers
+from unseen.search import SearchResult
+from unseen.search_stage import POOLS, RESULT, result_content, search_stage
 from unseen.seeds import small_seed
 from unseen.sources import check_config, files_hash, label_of, simulated, simulation_config
 from unseen.stages import digest, locked
+from unseen.systematics_stage import systematics_stage
 from unseen.workers import check_cluster
 
 __all__ = ["STAGES", "run"]
 
-RESULT = "result.json"
 # A class with fewer events than this is left out of the probe: a third of it is for scoring.
 PROBE_MINIMUM = 10
 PROBE_MOST = 200_000  # events of a probe; the search for neighbours grows faster than their number
-POOLS = ("settings", "reference", "toys", "data")
 
 
 def run(
@@ -134,7 +133,11 @@ def embed_stage(run: RunContext) -> None:
         probe = _probe(model, Events.concatenate([run.pools[1]["reference"], run.pools[1]["toys"]]), run.config.seed)
         write_json(folder / "probe.json", probe)
 
-    inputs = {"data": run.config.data.model_dump(mode="json")}
+    moved = run.config.systematics if run.config.data.nu else None  # pseudo-data at nu
+    inputs = {
+        "data": run.config.data.model_dump(mode="json"),
+        "nuisances": None if moved is None else moved.model_dump(mode="json", include={"nuisances"}),
+    }
     run.stage("embed", inputs, work, (*(f"{name}.npz" for name in POOLS), "probe.json"))
 
 
@@ -149,86 +152,6 @@ def _probe(model: Model | Ensemble, events: Events, seed: int) -> dict[str, Any]
     found = evaluate_arrays(z, target, names, probes=("linear", "knn"), seed=small_seed(seed, "probe"))
     scores = {name: result.to_json() for name, result in found.probes.items()}
     return scores["linear"] | {"knn": scores["knn"], "measures": found.measures}
-
-
-def search_stage(run: RunContext) -> None:
-    """Test the data, with the normalisation asked for and with the other one beside it."""
-    config = run.config.search
-    other = other_normalisation(config)
-
-    def work(folder: Path) -> None:
-        z = {name: read_arrays(run.out / "embed" / f"{name}.npz")["x"] for name in POOLS}
-        with toy_workers(run.cluster, run.workers) as runner:
-            beside = _search_beside(run, z, other, runner)
-            test, result, null = _search(run, z, config.normalisation, config.n_toys, runner)
-        test.save(folder / "test.npz")
-        combined, null_combined = null.combined(np.array(result.t))
-        write_arrays(
-            folder / "null.npz",
-            t=null.t,
-            combined=combined,
-            null_combined=null_combined,
-            f_reference=test.score(z["reference"]),
-            f_data=test.score(z["data"]),
-        )
-        write_json(folder / RESULT, json.loads(result.to_json()))
-        write_json(folder / "beside.json", beside)
-
-    inputs = {"search": config.model_dump(mode="json"), "expected": run.config.pools.expected}
-    run.stage("search", inputs, work, (RESULT, "beside.json", "null.npz", "test.npz"))
-    write_json(run.out / RESULT, result_content(run))
-
-
-def _search_beside(
-    run: RunContext, z: Mapping[str, FloatArray], normalisation: str, runner: Runner | None
-) -> dict[str, Any] | None:
-    """The search with the other normalisation; None where the pool cannot supply as many data events as there are."""
-    try:
-        result = _search(run, z, normalisation, run.config.search.n_toys_beside, runner)[1]
-    except NotEnoughEventsError as error:
-        run.display.say(f"no search with {normalisation} normalisation: {error}")
-        return None
-    content: dict[str, Any] = json.loads(result.to_json())
-    return content
-
-
-def _search(
-    run: RunContext, z: Mapping[str, FloatArray], normalisation: str, n_toys: int, runner: Runner | None
-) -> tuple[KernelTest, SearchResult, Null]:
-    config, seed = run.config.search, run.config.seed
-    test = kernel_test(config, small_seed(seed, "search"), normalisation, _embeddings(run.config))
-    test.fit(z["reference"], expected=run.config.pools.expected, settings=z["settings"])
-    with run.display.bar(f"toys ({normalisation} normalisation)") as update:
-        null = calibrate(
-            test,
-            config,
-            z["toys"],
-            z["data"],
-            small_seed(seed, "toys"),
-            n_toys=n_toys,
-            reference=config.toy_reference,
-            progress=lambda done, total: update(done, total, ""),
-            runner=runner,
-        )
-    return test, test.search(z["data"]), null
-
-
-def _embeddings(config: Config) -> tuple[int, ...] | None:
-    """Columns of every embedding where the training gave several, which share one p-value."""
-    train = config.train
-    return (train.encoder.dim,) * len(plan_members(train.folds, train.ensemble)) if train.several else None
-
-
-def result_content(run: RunContext) -> dict[str, Any]:
-    """`result.json`: the search's result, the other normalisation beside it, and the hidden signal if there is one."""
-    result: dict[str, Any] = json.loads((run.out / "search" / RESULT).read_text(encoding="utf-8"))
-    beside = json.loads((run.out / "search" / "beside.json").read_text(encoding="utf-8"))
-    signal = run.config.data.signal
-    return result | {
-        "beside": beside,
-        "hidden_signal": signal.model_dump() if signal else None,
-        "probe": json.loads((run.out / "embed" / "probe.json").read_text(encoding="utf-8")),
-    }
 
 
 def report_stage(run: RunContext) -> None:
@@ -281,6 +204,7 @@ STAGES: dict[str, Callable[[RunContext], None]] = {
     "simulate": simulate_stage,
     "train": train_stage,
     "embed": embed_stage,
+    "systematics": systematics_stage,
     "search": search_stage,
     "report": report_stage,
 }

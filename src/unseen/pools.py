@@ -11,7 +11,7 @@ from unseen.errors import NotEnoughEventsError, OverlapError, UnknownProcessErro
 from unseen.events import Events
 from unseen.seeds import generator
 
-__all__ = ["PoolPlan", "assert_disjoint", "draw_pools", "plan_pools"]
+__all__ = ["PoolPlan", "assert_disjoint", "draw_pools", "first_rows", "plan_pools"]
 
 Counts = dict[str, int]
 
@@ -39,12 +39,13 @@ def plan_pools(
     expected: float | None,
     signal: tuple[str, int] | None,
     seed: int,
+    last: Mapping[str, int] | None = None,
 ) -> PoolPlan:
     """Draw how many events of each process every pool gets.
 
     Pools are samples of one population: their composition is multinomial, not fixed, so that reference, toys and data
     are exchangeable. The data pool has Poisson(expected) background events plus the signal; with expected None there is
-    no data pool.
+    no data pool. Pools `last` are drawn after all others, which do not depend on them.
     Training is stratified: its shares are a choice, not a population.
     """
     rng = generator(seed, "pools", "plan")
@@ -54,6 +55,7 @@ def plan_pools(
         if signal is not None:
             data[signal[0]] = data.get(signal[0], 0) + signal[1]
         test["data"] = data
+    test |= {name: _multinomial(rng, size, mixture) for name, size in (last or {}).items()}
     return PoolPlan({name: round(share * train) for name, share in sorted(train_mixture.items())}, test)
 
 
@@ -70,7 +72,7 @@ def draw_pools(events: Events, plan: Mapping[str, Counts], seed: int) -> dict[st
     Errors: UnknownProcessError, NotEnoughEventsError.
     """
     rng = generator(seed, "pools", "draw")
-    unique = _first_rows(events)
+    unique = first_rows(events)
     rows: dict[str, list[np.ndarray]] = {pool: [] for pool in plan}
     for process in sorted({name for counts in plan.values() for name in counts}):
         if process not in events.label_names:
@@ -92,7 +94,8 @@ def draw_pools(events: Events, plan: Mapping[str, Counts], seed: int) -> dict[st
     return pools
 
 
-def _first_rows(events: Events) -> np.ndarray:
+def first_rows(events: Events) -> np.ndarray:
+    """One row of every generated event, the first."""
     if "source" not in events.record:
         return np.arange(len(events))
     return np.sort(np.unique(events.record["source"], return_index=True)[1])

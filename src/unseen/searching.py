@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from unseen.arrays import FloatArray
 from unseen.config import SearchConfig
-from unseen.search import KernelTest, Null, Runner
+from unseen.search import KernelTest, Null, RatioCoefficients, Runner
 from unseen.workers import workers
 
 __all__ = ["calibrate", "kernel_test", "other_normalisation", "toy_workers"]
@@ -60,11 +60,13 @@ def calibrate(
     reference: str,
     progress: Callable[[int, int], None],
     runner: Runner | None = None,
+    ratio: RatioCoefficients | None = None,
 ) -> Null:
     """Calibrate as `config` says. `n_toys` counts refits; other calibrations take theirs from the search's defaults.
 
     A test of shape alone throws toys with as many events as the data, whatever was expected. Toys are thrown by
-    `runner`, or by the threads of this process, with the same numbers.
+    `runner`, or by the threads of this process, with the same numbers. `ratio`: the pool's coefficients where nuisance
+    parameters are profiled and the test was not fitted with a function.
     """
     permuted = config.calibration == "permutation"
     refits = permuted or config.statistic != "linear"
@@ -77,6 +79,7 @@ def calibrate(
         progress=progress,
         n_data=len(data) if test.normalisation == "free" else None,
         runner=runner,
+        ratio=ratio,
     )
 
 

@@ -1,10 +1,11 @@
-"""Where the events of a run come from: the simulation or files, checked before work starts, dealt into pools."""
+"""Where the events of a run come from: the simulation or files, checked before work starts."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,14 +13,30 @@ from unseen.config import Config, FilesConfig
 from unseen.errors import ConfigError, MissingFileError, NotEnoughEventsError, UnknownProcessError, did_you_mean
 from unseen.events import Events, Sample, Schema, read, select
 from unseen.events.atomic import file_hash
-from unseen.pools import PoolPlan, assert_disjoint, draw_pools, plan_pools
+from unseen.pools import PoolPlan, plan_pools
 from unseen.progress import Display
-from unseen.seeds import generator
 from unseen.simulate import Progress, SimulationConfig, load_processes, simulate
 from unseen.simulate import check as check_simulation
+from unseen.stored import HEADROOM
+from unseen.systematics.checks import checked_nu
+from unseen.systematics.nuisance_set import LIMIT
 
-__all__ = ["check_config", "files_hash", "load_pools", "plan", "simulated", "simulation_config"]
+__all__ = [
+    "RATIO",
+    "by_label",
+    "check_config",
+    "data_headroom",
+    "files_hash",
+    "label_of",
+    "load_role",
+    "plan",
+    "read_files",
+    "simulated",
+    "simulation_config",
+]
 
+N = TypeVar("N", int, float)
+RATIO = "ratio"  # the pool that a density ratio is learned from
 # The toys' pool must hold a Poisson fluctuation of the data of this many standard deviations.
 POOL_MARGIN = 5.0
 
@@ -27,16 +44,24 @@ POOL_MARGIN = 5.0
 def plan(config: Config) -> PoolPlan:
     """How many events of each process every pool gets; fixed by the configuration and its seed."""
     pools, data = config.pools, config.data
-    pseudo = data.file is None
+    pseudo, more = data.file is None, data_headroom(config)
+    ratio = config.systematics.ratio if config.systematics else None
     return plan_pools(
         pools.mixture,
         {"settings": pools.settings, "reference": pools.reference, "toys": pools.toys},
         train=pools.train,
         train_mixture=pools.train_mixture or pools.mixture,
-        expected=pools.expected if pseudo else None,
-        signal=(data.signal.process, data.signal.events) if data.signal and pseudo else None,
+        expected=more * pools.expected if pseudo else None,
+        signal=(data.signal.process, round(more * data.signal.events)) if data.signal and pseudo else None,
         seed=config.seed,
+        last={RATIO: ratio.events} if ratio is not None and ratio.pool == "own" else None,
     )
+
+
+def data_headroom(config: Config) -> float:
+    """How many times more events than expected pseudo-data at nu are thinned from: weights may make events frequent."""
+    moved = config.systematics.nuisance_set.nuisances if config.systematics else ()
+    return HEADROOM if any(each.kind != "shape" and config.data.nu.get(each.name) for each in moved) else 1.0
 
 
 def check_config(config: Config, pools: bool = True) -> None:
@@ -51,7 +76,7 @@ def check_config(config: Config, pools: bool = True) -> None:
             f"pools.toys is {toys} but toys of {expected:g} expected events need at least {needed:.0f}: "
             "enlarge pools.toys or lower pools.expected"
         )
-    Schema.load(config.schema_)
+    _check_systematics(config)
     if config.data.file is not None:
         _check_readable("data.file", config.data.file)
     if config.files is not None:
@@ -62,6 +87,17 @@ def check_config(config: Config, pools: bool = True) -> None:
         if pools:
             _check_counts(settings, plan(config))
         check_simulation(settings, config.seed)
+
+
+def _check_systematics(config: Config) -> None:
+    """Refuse nuisances that have nothing to act on in the schema, and values of nu that no distortion is meant for."""
+    schema = Schema.load(config.schema_)
+    if config.systematics is None:
+        return
+    for row in config.systematics.nuisances:
+        row.collections(schema)
+    nuisances = config.systematics.nuisance_set
+    checked_nu(nuisances.nu(**config.data.nu), 1, nuisances.nuisances, LIMIT)
 
 
 def _check_files(files: FilesConfig, needed: PoolPlan) -> None:
@@ -124,10 +160,10 @@ def simulated(config: Config, folder: Path, workers: int | None, display: Displa
         simulate(settings, folder, seed=config.seed, workers=workers, progress=show, cluster=cluster)
 
 
-def load_role(config: Config, folder: Path, role: str) -> Events:
-    """Events of one role of a simulated sample, after the selection."""
+def load_role(config: Config, folder: Path, role: str, stored: bool = False) -> Events:
+    """Events of one role of a simulated sample, after the selection; all that are `stored` if so asked."""
     events = Sample.open(folder / role).load()
-    return select(events) if config.select else events
+    return select(events) if config.select and not stored else events
 
 
 def files_hash(config: Config) -> dict[str, str]:
@@ -153,12 +189,12 @@ def _check_readable(key: str, path: Path) -> None:
         raise MissingFileError(f"{key}: {path} is not a sample: it has no sample.json")
 
 
-def read_files(config: Config, files: dict[str, tuple[Path, ...]]) -> Events:
-    """Events of all files, labelled by the process they are listed under, after the selection."""
+def read_files(config: Config, files: dict[str, tuple[Path, ...]], stored: bool = False) -> Events:
+    """Events of all files, labelled by the process they are listed under, after the selection; or all `stored`."""
     parts = []
     for process, paths in sorted(files.items()):
         for path in paths:
-            events = read(path, schema=config.schema_, select=config.select)
+            events = read(path, schema=config.schema_, select=config.select and not stored)
             relabelled = Events.create(
                 events.schema,
                 events.objects,
@@ -171,71 +207,16 @@ def read_files(config: Config, files: dict[str, tuple[Path, ...]]) -> Events:
     return Events.concatenate(parts)
 
 
-def load_pools(config: Config, folder: Path) -> tuple[Events, dict[str, Events]]:
-    """The training events, and the pools settings, reference, toys and data: disjoint, and asserted to be.
-
-    Errors: NotEnoughEventsError, UnknownProcessError, OverlapError.
-    """
-    needed = plan(config)
-    deal = {pool: _by_label(config, counts) for pool, counts in needed.test.items()}
-    if config.files is None:
-        test = load_role(config, folder, "test")
-        train: Events | None = load_role(config, folder, "train")
-    else:
-        test = read_files(config, config.files.test)
-        train = read_files(config, config.files.train) if config.files.train else None
-    wanted = _by_label(config, needed.train)
-    # Of a process without training files, the events of `test` are shared between training and the other pools.
-    shared = {
-        name: n for name, n in wanted.items() if train is None or (config.files and name not in train.label_names)
-    }
-    if shared:
-        deal["train"] = shared
-    pools = draw_pools(test, deal, config.seed)
-    parts = [pools.pop("train")] if shared else []
-    if train is not None:
-        own = {name: n for name, n in wanted.items() if name not in shared}
-        parts += [take_training(train, own, config.seed)] if own else []
-    training = parts[0] if len(parts) == 1 else _mixed(parts, config.seed)
-    if config.data.file is not None:
-        pools["data"] = read(config.data.file, schema=config.schema_, select=config.select)
-    assert_disjoint({"train": training, **pools})
-    return training, pools
-
-
-def _mixed(parts: list[Events], seed: int) -> Events:
-    """The events of all parts in random order."""
-    events = Events.concatenate(parts)
-    return events[generator(seed, "pools", "mixed").permutation(len(events))]
-
-
 def label_of(config: Config, process: str) -> str:
     """The label that the events of a process carry."""
     known = load_processes(config.simulate.processes) if config.simulate is not None else {}
     return known[process].label if process in known else process
 
 
-def _by_label(config: Config, counts: Mapping[str, int]) -> dict[str, int]:
-    """Counts of processes as counts of the labels that their simulated events carry."""
-    result: dict[str, int] = {}
+def by_label(config: Config, counts: Mapping[str, N]) -> dict[str, N]:
+    """Counts (or shares) of processes as those of the labels that their simulated events carry."""
+    result: dict[str, N] = {}
     for name, count in counts.items():
         label = label_of(config, name)
-        result[label] = result.get(label, 0) + count
+        result[label] = result[label] + count if label in result else count
     return result
-
-
-def take_training(events: Events, counts: Mapping[str, int], seed: int) -> Events:
-    """The planned number of training events of each process, copies allowed, in random order."""
-    rng = generator(seed, "pools", "train")
-    rows = []
-    for process, count in sorted(counts.items()):
-        if process not in events.label_names:
-            raise UnknownProcessError(f"no training events of '{process}'{did_you_mean(process, events.label_names)}")
-        mine = np.flatnonzero(events.label == events.label_names.index(process))
-        if len(mine) < count:
-            raise NotEnoughEventsError(
-                f"training needs {count} events of '{process}' but the sample has {len(mine)} after the selection: "
-                "provide more or lower pools.train"
-            )
-        rows.append(rng.permutation(mine)[:count])
-    return events[rng.permutation(np.concatenate(rows))]

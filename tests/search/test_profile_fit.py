@@ -12,6 +12,7 @@ from tests.search.problems import dense_pieces, mixture, small_test
 from unseen.errors import ConvergenceError
 from unseen.search import KernelTest, RatioCoefficients
 from unseen.search.normalisation import Normalisation
+from unseen.search.profile_fit import joint_factor
 from unseen.search.profile_nuisances import Nuisances
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -189,3 +190,11 @@ def test_columns_and_monomials_are_the_polynomial() -> None:
     for j in range(4):
         slope = (nuisances.jacobian(at + step[j]) - nuisances.jacobian(at - step[j])) / 2e-6
         np.testing.assert_allclose(nuisances.curvature(g)[:, :, j], torch.einsum("tp,tpk->tk", g, slope), atol=1e-7)
+
+
+def test_parameters_that_do_the_same_within_rounding_have_a_factor() -> None:
+    """Two equal columns of psi in float32: their moments differ by 1e-8 of themselves, one way or the other."""
+    moment = torch.tensor([[2.0, 0.5, 0.5], [0.5, 1.0, 1.0], [0.5, 1.0, 1.0 - 1e-8]], dtype=torch.float64)
+    factor = joint_factor(moment, 1e-3, 2)
+    expected = moment + torch.diag(torch.tensor([1e-3, 1e-7, 1e-7], dtype=torch.float64))
+    torch.testing.assert_close(factor @ factor.T, expected, rtol=0.0, atol=1e-8)

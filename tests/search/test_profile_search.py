@@ -199,3 +199,18 @@ def test_ratios_that_do_not_belong_together_are_named() -> None:
         test.pseudo_data(POOL, {"bump": SIGNAL}, ratio=np.zeros(len(POOL)))
     with pytest.raises(errors.ConfigError, match="'linear'"):
         gaussian_test(statistic="linear")
+
+
+def test_a_free_yield_beside_a_parameter_that_does_the_same_is_no_error() -> None:
+    """Columns of psi that are alike, and others that are zero: the data tell nothing of one but that it is free."""
+
+    def delta(x: Floats) -> tuple[Floats, Floats]:
+        quadratic = np.zeros((len(x), 2, 2))
+        quadratic[:, 0, 0] = -(SHIFT**2) / 2
+        return np.column_stack([SHIFT * x[:, 0], np.full(len(x), 0.0953)]), quadratic
+
+    test = gaussian_test(delta, normalisation="free", widths=(0.5, 1.0, 2.0))
+    test.calibrate(POOL, n_toys=20, seed=3, n_data=N)
+    result = test.search(RNG.normal(size=(N, 1)))
+    assert result.nu_hat is not None
+    assert result.nu_hat[1] == pytest.approx(0.0, abs=1e-3)  # what the free yield explains is left to it

@@ -15,6 +15,7 @@ from unseen.cli.options import (
     ThreadsClusterOption,
     ThreadsOption,
     finish,
+    named_values,
     use_threads,
 )
 
@@ -72,6 +73,20 @@ def search(
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML; its 'search' section is used.")] = None,
     toys: Annotated[int | None, typer.Option(min=1, help="Number of toys; overrides the configuration.")] = None,
+    ratio: Annotated[
+        Path | None,
+        typer.Option(
+            help="What nuisance parameters do to the events, to be profiled: an .npz with arrays reference_linear "
+            "(n, k), data_linear, pool_linear and perhaps *_quadratic (n, k, k), names, limits; or a saved ratio."
+        ),
+    ] = None,
+    auxiliary: Annotated[
+        str | None,
+        typer.Option(metavar="NAME=VALUE,...", help="Auxiliary measurements of nuisance parameters; default: 0."),
+    ] = None,
+    accept_failed_closure: Annotated[
+        bool, typer.Option("--accept-failed-closure", help="Use a ratio whose closure test failed.")
+    ] = False,
     seed: SeedOption = None,
     workers: ThreadsOption = None,
     cluster: ThreadsClusterOption = None,
@@ -80,15 +95,32 @@ def search(
 ) -> None:
     """Run the kernel test on arrays."""
     from unseen.commands import search_arrays
-    from unseen.report import verdict
+    from unseen.report import nuisances, verdict
 
     if cluster is None:
         use_threads(workers)
-    result = search_arrays(reference, data, out, pool, expected, config, toys, seed or 0, quiet, cluster, workers)
+    measured = None if auxiliary is None else named_values(auxiliary, "--auxiliary")
+    result = search_arrays(
+        reference,
+        data,
+        out,
+        pool,
+        expected,
+        config,
+        toys,
+        seed or 0,
+        quiet,
+        cluster,
+        workers,
+        ratio,
+        measured,
+        accept_failed_closure,
+    )
     if not quiet and not as_json:
-        typer.echo(verdict(result, "reference"))
+        typer.echo("\n".join(line for line in (verdict(result, "reference"), nuisances(result)) if line))
     keys = ("p_value", "z", "z_interval", "p_resolution", "converged", "n_reference", "n_data")
-    finish({key: result[key] for key in keys} | {"out": str(out)}, as_json)
+    profiled = {key: result[key] for key in ("nu_hat", "nu_error") if result[key] is not None}
+    finish({key: result[key] for key in keys} | profiled | {"out": str(out)}, as_json)
 
 
 COMMANDS = {
@@ -105,6 +137,7 @@ COMMANDS = {
         search,
         "Test whether data agree with a reference: arrays x (n, d), optional weights, in .npz files.\n\n"
         "Example: unseen search --reference R.npz --data D.npz --pool P.npz --expected 500 -o result.json\n\n"
-        "Toys on a cluster: unseen search ... --cluster slurm --workers 100",
+        "Toys on a cluster: unseen search ... --cluster slurm --workers 100\n\n"
+        "With nuisance parameters: unseen search ... --ratio Q.npz --auxiliary jet-scale=0.5",
     ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -25,6 +26,7 @@ __all__ = [
     "WorkersOption",
     "chosen",
     "finish",
+    "named_values",
     "use_threads",
 ]
 
@@ -64,6 +66,32 @@ def chosen(argument: Path | None, option: Path | None) -> Path:
     if path is None or (argument is not None and option is not None and argument != option):
         raise ConfigError("name one configuration file, e.g. 'unseen run examples/quickstart.yaml'")
     return path
+
+
+def named_values(text: str, option: str) -> dict[str, float]:
+    """The numbers of ``name=value,name=value``. Errors: ConfigError.
+
+    >>> named_values("jet-scale=0.5, lumi=-1", "--auxiliary")
+    {'jet-scale': 0.5, 'lumi': -1.0}
+    """
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        number = _number(value)
+        if not (name and equals) or number is None:
+            raise ConfigError(f"{option} '{part.strip()}': expected NAME=VALUE with a number, e.g. jet-scale=0.5")
+        if name in found:
+            raise ConfigError(f"{option} names '{name}' twice")
+        found[name] = number
+    return found
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def use_threads(count: int | None) -> None:

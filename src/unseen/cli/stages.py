@@ -37,7 +37,7 @@ def _stages(
 ) -> None:
     from unseen.config import load_config
     from unseen.pipeline import run
-    from unseen.report import beside, verdict
+    from unseen.report import beside, ignored, nuisances, verdict
 
     result = run(path, out=out, seed=seed, workers=workers, cluster=cluster, quiet=quiet, until=until)
     folder = out or load_config(path).out
@@ -46,7 +46,8 @@ def _stages(
         content = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         summary |= {name: content[name] for name in ("p_value", "z", "z_interval", "p_resolution", "converged")}
         if not quiet and not as_json:
-            typer.echo("\n".join(line for line in (verdict(content), beside(content)) if line))
+            said = (verdict(content), beside(content), ignored(content), nuisances(content))
+            typer.echo("\n".join(line for line in said if line))
     if until == "report":
         summary["report"] = str(folder / "report.html")
         if not quiet and not as_json:

@@ -72,6 +72,22 @@ def caveats(checks: Mapping[str, Any]) -> list[str]:
         )
     if checks.get("fewer_centers_than_asked") is True:
         found.append("The test had fewer kernel centres than asked for.")
+    found += _of_ratio((checks.get("nuisances") or {}).get("ratio") or {})
     if checks.get("unconverged_toys"):
         found.append(f"Toys that did not converge: {checks['unconverged_toys']}.")
+    return found
+
+
+def _of_ratio(ratio: Mapping[str, Any]) -> list[str]:
+    """Sentences on the density ratio that nuisance parameters were profiled with."""
+    found = []
+    if (ratio.get("closure") or {}).get("accepted_failure"):
+        found.append("The closure test of the density ratio failed, and that was accepted.")
+    if (ratio.get("closure") or {}).get("unresolved"):
+        found.append("The closure test of the density ratio had too few events to see a shift of its limit.")
+    if ratio.get("extrapolated"):
+        found.append(
+            f"Fitted beyond the range that the density ratio was made for: {', '.join(ratio['extrapolated'])}; the "
+            "polynomial is extrapolated."
+        )
     return found

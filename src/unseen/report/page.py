@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from unseen.events.atomic import write_whole
 from unseen.report.inputs import ReportInputs
+from unseen.report.nuisances import ignored
 from unseen.report.plot import Plot, inline_svg
 from unseen.report.sections import sections
 from unseen.report.style import hep_style
@@ -42,7 +43,7 @@ def render(inputs: ReportInputs) -> str:
                 verdict=typeset(verdict(inputs.result, inputs.reference_word)),
                 tone=_tone(read),
                 context=context(inputs.result),
-                beside=typeset(beside(inputs.result)),
+                beside=typeset(" ".join(filter(None, (beside(inputs.result), ignored(inputs.result))))),
                 numbers=_numbers(inputs, read),
                 sections=sections(inputs),
             )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from unseen.report import tables
 from unseen.report.figures.corner import corner
 from unseen.report.figures.latent import latent_scatter
@@ -12,30 +10,20 @@ from unseen.report.figures.observables import observable_plots
 from unseen.report.figures.ratio import ratio_map
 from unseen.report.figures.training import training_curves
 from unseen.report.inputs import ReportInputs
-from unseen.report.plot import Plot
-from unseen.report.tables import Table
+from unseen.report.nuisances import nuisance_section
+from unseen.report.section import Section
 
 __all__ = ["Section", "sections"]
 
 NO_EVENTS = "The sample is not one of collision events, so there are no physics observables to show."
 
 
-@dataclass(frozen=True)
-class Section:
-    """A heading with a few plain words, figures, then tables; `folded` text is shown on demand."""
-
-    id: str
-    heading: str
-    text: str
-    plots: tuple[Plot, ...] = ()
-    tables: tuple[Table, ...] = ()
-    folded: str = ""
-
-
 def sections(inputs: ReportInputs) -> list[Section]:
     """Every section of the report; must be called inside `hep_style`."""
+    profiled = nuisance_section(inputs.result)
     return [
         _test(inputs),
+        *([] if profiled is None else [profiled]),
         Section(
             "where",
             "Where the data differ",

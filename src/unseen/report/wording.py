@@ -75,7 +75,7 @@ def number(value: float) -> str:
 
 def typeset(text: str) -> str:
     """A sentence for the page and the figures, where the terminal's ASCII is not needed."""
-    return text.replace(">=", "≥")
+    return text.replace(">=", "≥").replace("+-", "±")
 
 
 def duration(seconds: float) -> str:

@@ -5,6 +5,7 @@ from unseen.search.kernel_test import KernelTest
 from unseen.search.null import CALIBRATIONS, Null
 from unseen.search.positive import positive_weights
 from unseen.search.profile_ratio import RatioCoefficients
+from unseen.search.profile_trust import Trust
 from unseen.search.pseudo import PseudoData
 from unseen.search.result import SearchResult, Statistic
 from unseen.search.runner import Runner
@@ -23,5 +24,6 @@ __all__ = [
     "Scorer",
     "SearchResult",
     "Statistic",
+    "Trust",
     "positive_weights",
 ]

@@ -20,6 +20,7 @@ from unseen.search.normalisation import Normalisation
 from unseen.search.null import Null
 from unseen.search.profile_nuisances import Nuisances
 from unseen.search.profile_report import Profile
+from unseen.search.profile_trust import Trust
 from unseen.search.result import Statistic
 from unseen.search.scale import Scale
 from unseen.search.settings import Settings
@@ -85,8 +86,12 @@ def pack_fitted(fitted: Fitted) -> tuple[Arrays, dict[str, Any]]:
         "constant": settings.scale.constant,
         "expected": fitted.expected,
         "from_reference": fitted.from_reference,
-        "nuisances": None if fitted.nuisances is None else [list(fitted.nuisances.given), fitted.nuisances.quadratic],
+        "nuisances": _pack_nuisances(fitted.nuisances),
     }
+
+
+def _pack_nuisances(nuisances: Nuisances | None) -> list[Any] | None:
+    return None if nuisances is None else [list(nuisances.given), nuisances.quadratic, nuisances.trust.to_json()]
 
 
 def unpack_fitted(
@@ -107,7 +112,9 @@ def unpack_fitted(
     parts: dict[str, Any] = {name: arrays[name] for name in ("z", "weights", "keys", "settings_keys")}
     profiled = header.get("nuisances")
     if profiled is not None:  # their yield replaces the normalisation
-        parts |= {"nuisances": Nuisances(tuple(profiled[0]), profiled[1], normalisation), "beside": arrays["beside"]}
+        given, quadratic, *trust = profiled
+        nuisances = Nuisances(tuple(given), quadratic, normalisation, *(Trust.checked(**each) for each in trust))
+        parts |= {"nuisances": nuisances, "beside": arrays["beside"]}
         normalisation = Normalisation(0.0)
     return Fitted(
         settings=Settings(scale, centers, maps, header["n_settings"], arrays["curvature"], arrays["curvature_weights"]),

@@ -48,7 +48,9 @@ def assemble(
     profiled = observed.profile
     if profiled is not None:
         checks["cross_check"]["statistic"] = "profiled"
-        checks["nuisances"] = {**profiled.to_json(), "toys": null.checks.get("nuisances")}
+        assert fitted.nuisances is not None
+        ratio = fitted.nuisances.trust.report(profiled.names, (profiled.nu_hat, *profiled.nu_with_f))
+        checks["nuisances"] = {**profiled.to_json(), "toys": null.checks.get("nuisances"), "ratio": ratio}
     if null.calibration == "asymptotic":
         checks["asymptotic"] = null.checks["analytic"]
     return SearchResult(

@@ -115,6 +115,7 @@ class KernelTest:
         expected: float | None = None,
         ratio: RatioSource | None = None,
         settings: ArrayLike | None = None,
+        accept_failed_closure: bool = False,
     ) -> KernelTest:
         """Freeze the settings and take `reference` (n, d) with `weights` (n,), rescaled to sum to `expected`.
 
@@ -126,7 +127,9 @@ class KernelTest:
         `ratio` are the coefficients delta(x) of log r(x; nu) of the reference's events, as `RatioCoefficients`, linear
         ones (n, k) or (linear, quadratic), or a function delta(x) that returns them: nuisance parameters nu are then
         profiled, and the yield is one of them unless it is known. Other events come with a `ratio` of their own, unless
-        it is a function.
+        it is a function. A ratio with the attributes `names`, `limits` and `closure`, such as `unseen.DensityRatio`,
+        names the parameters; a closure test that failed is a ClosureError unless `accept_failed_closure`, and fitted
+        values beyond the limits are told in the result.
         """
         if ratio is not None and self.mode != "converged":
             raise ConfigError(f"nuisance parameters are profiled by statistic='converged', not '{self.mode}'")
@@ -135,6 +138,8 @@ class KernelTest:
         n_apart = self.n_centers * (EVENTS_PER_CENTER if self.mode == "linear" else 1)
         split = split_reference(reference, weights, expected, settings, n_apart, rng, signed=signed)
         nuisances, beside = reference_columns(ratio, reference, split.rows, self._yield)
+        if nuisances is not None:
+            nuisances.trust.refuse(accept_failed_closure)
         apart, apart_w = split.settings, split.settings_weights
         frozen = freeze(apart, apart_w, self.widths, self.n_centers, self.standardise, self.embeddings, rng)
         z = frozen.scale(split.reference)

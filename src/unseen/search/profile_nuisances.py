@@ -17,7 +17,8 @@ from torch import Tensor
 
 from unseen.errors import ConfigError, NonFiniteError, ShapeError
 from unseen.search.normalisation import Normalisation
-from unseen.search.profile_ratio import RatioCoefficients, RatioSource, coefficients_for
+from unseen.search.profile_ratio import RatioCoefficients, RatioSource, coefficients_for, default_names
+from unseen.search.profile_trust import UNKNOWN, Trust
 from unseen.search.validate import Floats, as_events
 
 __all__ = ["YIELD", "Nuisances", "as_true_values", "columns_for", "reference_columns"]
@@ -27,18 +28,22 @@ YIELD = "yield"  # the name of the normalisation's own nuisance parameter
 
 @dataclass(frozen=True)
 class Nuisances:
-    """`given` names of nuisance parameters of the ratio, `quadratic` or not, and the yield's uncertainty."""
+    """`given` names of nuisance parameters of the ratio, `quadratic` or not, and the yield's uncertainty.
+
+    `trust` is what the ratio says of itself.
+    """
 
     given: tuple[str, ...]
     quadratic: bool
     normalisation: Normalisation
+    trust: Trust = UNKNOWN
 
     @classmethod
     def of(cls, ratio: RatioCoefficients, normalisation: Normalisation) -> Nuisances:
         """Return those of the reference's `ratio`; ConfigError if one has the name that the yield's own has."""
         if normalisation.intercept and YIELD in ratio.names:
             raise ConfigError(f"a nuisance parameter is called '{YIELD}', as the one of the normalisation; rename it")
-        return cls(ratio.names, ratio.quadratic is not None, normalisation)
+        return cls(ratio.names, ratio.quadratic is not None, normalisation, ratio.trust)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -68,7 +73,7 @@ class Nuisances:
 
     def columns(self, what: str, ratio: RatioCoefficients) -> Floats:
         """Return psi (n, p) of events with these coefficients, ConfigError if they are of other parameters."""
-        if ratio.size != len(self.given) or (ratio.names != self.given and ratio.names != _default_names(ratio.size)):
+        if ratio.size != len(self.given) or (ratio.names != self.given and ratio.names != default_names(ratio.size)):
             raise ConfigError(
                 f"the ratio of {what} has the nuisance parameters {ratio.names}, the reference has {self.given}"
             )
@@ -118,6 +123,7 @@ class Nuisances:
             raise ShapeError(f"auxiliary has {len(a)} values; expected {len(self.given)}, one for each of {self.given}")
         if not np.isfinite(a).all():
             raise NonFiniteError(f"auxiliary is {a.tolist()}; expected finite numbers")
+        self.trust.check_auxiliary(self.given, a.tolist())
         return np.concatenate([a, np.zeros(self.size - len(a))])
 
     def _index(self, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -143,10 +149,6 @@ def columns_for(nuisances: Nuisances | None, name: str, source: RatioSource | No
     if source is not None:
         raise ConfigError(f"{name} came with a ratio, but the test was fitted without one: pass ratio= to fit as well")
     return None
-
-
-def _default_names(k: int) -> tuple[str, ...]:
-    return tuple(f"nu_{i + 1}" for i in range(k))
 
 
 def as_true_values(nuisances: Nuisances | None, nu: ArrayLike | None) -> tuple[float, ...] | None:

@@ -15,16 +15,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unseen.errors import ConfigError, NonFiniteError, ShapeError
+from unseen.search.profile_trust import UNKNOWN, Trust
 from unseen.search.validate import Floats
 
-__all__ = ["RatioCoefficients", "RatioLike", "RatioSource", "as_coefficients", "coefficients_for"]
+__all__ = ["RatioCoefficients", "RatioLike", "RatioSource", "as_coefficients", "coefficients_for", "default_names"]
 
 
 @dataclass(frozen=True, eq=False)
 class RatioCoefficients:
     """delta(x) of n events and k nuisance parameters: `linear` (n, k), `quadratic` (n, k, k) or None, k `names`.
 
-    An array (n,) counts as (n, 1); names are nu_1, nu_2, ... unless given. Raises ShapeError, NonFiniteError (values
+    An array (n,) counts as (n, 1); names are nu_1, nu_2, ... unless given. `trust` says where the ratio was fitted, if
+    that is known. Raises ShapeError, NonFiniteError (values
     beyond single precision included), ConfigError (names that are not k different ones).
     """
 
@@ -32,6 +34,7 @@ class RatioCoefficients:
     quadratic: Floats | None = None
     names: tuple[str, ...] = ()
     what: str = field(default="ratio", repr=False)
+    trust: Trust = UNKNOWN
 
     def __post_init__(self) -> None:
         linear = _numbers(f"the linear coefficients of {self.what}", self.linear)
@@ -50,9 +53,11 @@ class RatioCoefficients:
                     f"the quadratic coefficients of {self.what} have shape {quadratic.shape}; expected ({n}, {k}, {k}) "
                     f"beside linear ones of shape ({n}, {k})"
                 )
-        names = tuple(self.names) or tuple(f"nu_{i + 1}" for i in range(k))
+        names = tuple(self.names) or default_names(k)
         if len(names) != k or len(set(names)) != k:
             raise ConfigError(f"{self.what} has {k} nuisance parameters and the names {names}; expected {k} different")
+        if self.trust.limits is not None and len(self.trust.limits) != k:
+            raise ShapeError(f"{self.what} has {k} nuisance parameters and limits for {len(self.trust.limits)}")
         for name, value in {"linear": linear, "quadratic": quadratic, "names": names}.items():
             object.__setattr__(self, name, value)
 
@@ -67,7 +72,7 @@ class RatioCoefficients:
     def take(self, rows: NDArray[np.int64]) -> RatioCoefficients:
         """Return the coefficients of the events `rows`."""
         quadratic = None if self.quadratic is None else self.quadratic[rows]
-        return RatioCoefficients(self.linear[rows], quadratic, self.names, self.what)
+        return replace(self, linear=self.linear[rows], quadratic=quadratic)
 
     def log_ratio(self, nu: ArrayLike) -> Floats:
         """Return log r(x; nu) (n,) at one nu (k,)."""
@@ -86,7 +91,7 @@ def as_coefficients(name: str, value: RatioLike, n: int) -> RatioCoefficients:
     """Return `value` as coefficients of the n events of `name`; a tuple is (linear, quadratic), an array linear."""
     what = f"the ratio of {name}"
     if isinstance(value, RatioCoefficients):
-        found = RatioCoefficients(value.linear, value.quadratic, value.names, what)
+        found = replace(value, what=what)
     elif isinstance(value, tuple):
         if len(value) != 2:
             raise ShapeError(f"{what} is a tuple of {len(value)}; expected (linear, quadratic)")
@@ -109,7 +114,13 @@ def coefficients_for(name: str, source: RatioSource | None, x: Floats) -> RatioC
         return as_coefficients(name, source, len(x))
     found = as_coefficients(name, source(x), len(x))
     names = tuple(getattr(source, "names", ()))  # a function may say what its parameters are called
-    return replace(found, names=names, what=found.what) if names else found
+    trust = found.trust if found.trust != UNKNOWN else Trust.of(source)
+    return replace(found, names=names or found.names, trust=trust)
+
+
+def default_names(k: int) -> tuple[str, ...]:
+    """What k nuisance parameters are called that came without names."""
+    return tuple(f"nu_{i + 1}" for i in range(k))
 
 
 def _numbers(what: str, values: ArrayLike) -> Floats:

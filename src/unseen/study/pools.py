@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from unseen.config import Config
+from unseen.dealing import take_training
 from unseen.errors import NotEnoughEventsError, OverlapError, UnknownProcessError, did_you_mean
 from unseen.events import Events, Schema, read, select
 from unseen.pools import assert_disjoint, draw_pools, plan_pools
 from unseen.power.setup import smallest_pool
 from unseen.seeds import generator
-from unseen.sources import read_files, take_training
+from unseen.sources import read_files
 from unseen.study.covariance.settings import CovarianceConfig
 from unseen.study.settings import StudyConfig
 from unseen.study.stored import at_mixture, set_apart

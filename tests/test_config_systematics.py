@@ -1,0 +1,83 @@
+"""The section `systematics`: what it takes, and mistakes with the path of the key."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from unseen.config import parse_config, to_yaml
+from unseen.errors import ConfigError
+
+TABLE: list[Any] = ["jet-scale", {"name": "normalisation", "label": "lumi", "size": 0.025}]
+
+
+def parsed(**sections: Any) -> Any:
+    return parse_config({"simulate": {}} | sections, "run.yaml")
+
+
+def test_the_resolved_text_gives_the_same_configuration() -> None:
+    config = parsed(systematics={"nuisances": TABLE, "ratio": {"penalty": 1e-3}}, data={"nu": {"lumi": 1.0}})
+    assert config.systematics.nuisance_set.names == ("jet-scale", "lumi")
+    assert parse_config(yaml.safe_load(to_yaml(config))) == config
+    assert parsed().systematics is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["jet-scal"], "systematics.nuisances.0: no nuisance 'jet-scal'; did you mean 'jet-scale'?"),
+        (
+            ["jet-scale", {"name": "jet-resolution", "prior": {"width": 0}}],
+            "nuisances.1: a prior needs a finite mean and",
+        ),
+        ([{"name": "jet-scale", "sizze": 3}], "unknown key 'systematics.nuisances.0.sizze'; did you mean 'size'?"),
+        ([{"name": "jet-scale", "size": -3}], "systematics.nuisances.0.size: Input should be greater"),
+        ([{"name": "weights", "label": "pdf", "up": "a"}], "nuisances.0: nuisance 'pdf': up 'a' without down"),
+        ([{"nam": "x"}], "systematics.nuisances.0: nuisance: the key 'name' is missing"),
+        (["jet-scale", "jet-scale"], "systematics: 2 nuisances are called 'jet-scale'; give each its own name"),
+        ([], "systematics: nuisances: the table is empty"),
+    ],
+)
+def test_mistakes_in_the_table_are_told_with_their_place(rows: list[Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)) as raised:
+        parsed(systematics={"nuisances": rows})
+    assert str(raised.value).startswith("run.yaml: ")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"systematics": {"nuisances": TABLE, "ratoi": {}}}, "unknown key 'systematics.ratoi'; did you mean 'ratio'?"),
+        ({"systematics": {"nuisances": TABLE, "ratio": {"held_out": 1.0}}}, "systematics.ratio.held_out: Input should"),
+        ({"systematics": {"nuisances": TABLE}, "search": {"statistic": "linear"}}, "search.statistic 'converged'"),
+        ({"systematics": {"nuisances": TABLE}, "search": {"calibration": "permutation"}}, "'auto' or 'toys'"),
+        ({"systematics": {"nuisances": TABLE}, "select": False}, "set 'select', or use a schema without one"),
+        ({"data": {"nu": {"jet-scale": 1}}}, "data.nu: no nuisance parameter 'jet-scale' in a run without any"),
+        (
+            {"systematics": {"nuisances": TABLE}, "data": {"nu": {"jet_scale": 1}}},
+            "data.nu: no nuisance parameter 'jet_scale' in the table systematics.nuisances; did you mean 'jet-scale'?",
+        ),
+        ({"systematics": {"nuisances": TABLE}, "data": {"file": "x.h5", "nu": {"lumi": 1}}}, "give 'file' or 'nu'"),
+    ],
+)
+def test_what_cannot_be_profiled_is_named(sections: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        parsed(**sections)
+
+
+def test_the_yield_is_uncertain_once() -> None:
+    """An overall normalisation in the table takes the place of the default; of a choice only if both are meant."""
+    assert parsed(systematics={"nuisances": TABLE}).search.normalisation == "known"
+    assert parsed(systematics={"nuisances": ["jet-scale"]}).search.normalisation == "constrained(0.05)"
+    of_one = [{"name": "normalisation", "label": "xsec", "processes": ["tt"]}]
+    assert parsed(systematics={"nuisances": of_one}).search.normalisation == "constrained(0.05)"
+    for chosen in ("constrained(0.1)", "free"):
+        twice: dict[str, Any] = {"search": {"normalisation": chosen}}
+        with pytest.raises(ConfigError, match=r"the yield is uncertain twice: by 'lumi' in systematics\.nuisances"):
+            parsed(systematics={"nuisances": TABLE}, **twice)
+        config = parsed(systematics={"nuisances": TABLE, "yield_twice": True}, **twice)
+        assert config.search.normalisation == chosen
