@@ -76,7 +76,8 @@ def test_the_schema_describes_every_section_with_its_defaults() -> None:
     schema = json.loads(json.dumps(Config.model_json_schema(by_alias=True)))
     assert schema["additionalProperties"] is False
     assert set(schema["properties"]) == {
-        "name", "out", "seed", "schema", "select", "simulate", "files", "data", "pools", "train", "systematics", "search",
+        "name", "out", "seed", "schema", "select", "simulate", "files", "data", "pools", "train", "systematics",
+        "search",
     }  # fmt: skip
     search = schema["$defs"]["SearchConfig"]
     assert search["additionalProperties"] is False
