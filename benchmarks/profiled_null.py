@@ -51,6 +51,7 @@ def quadratic_t(pseudo: PseudoData, n_toys: int, seed: int) -> Floats:
     simulation = pseudo.simulation
     fitted, plan, phi = simulation.fitted, simulation.plan(n_toys, seed, None, nu=(0.0,)), simulation.union(0)
     assert isinstance(plan, ProfilePlan)
+    assert plan.auxiliary is not None
     r, n = phi.map.rank, fitted.expected
     source = torch.full((len(phi),), n / len(phi), dtype=phi.compute.dtype)
     moment = phi.second_moment(source)
