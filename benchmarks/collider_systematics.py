@@ -1,8 +1,8 @@
 """The search under a jet energy scale of 2.5 %, on the benchmark sample in the ADC2021 layout.
 
 A four-dimensional embedding is learned, fine-tuned with the likelihood of nu and frozen; its density ratio is profiled
-in a search with N_R = 52,000 and N = 10,000. Toys at nu are events that were really distorted: those of reference and
-pool that do not play reference in a toy. It says
+in a search with N_R = 52,000 and N = 5,000 (null toys of 10,000 events at thrown nu would need a larger pool). Data at nu
+are events that were really distorted: those of reference and pool that do not play reference in a toy. It says
 
 * whether the null distribution depends on nu (Kolmogorov tests), and how often p < 0.05 at nu = -2 ... 2,
   with nu profiled and with nu ignored
@@ -63,7 +63,7 @@ class Sizes:
     reference: int = 52_000
     union: int = 76_000
     train: int = 60_000
-    data: float = 10_000.0
+    data: float = 5000.0
 
 
 def dealt(folder: Path, sizes: Sizes) -> tuple[Events, Events, Events]:
