@@ -14,6 +14,9 @@ from unseen.systematics.normalisation import NormalisationConfig
 __all__ = ["ClosureConfig", "RatioConfig", "RunSystematics", "is_overall"]
 
 
+MOST_RANKED = 5  # parameters whose impact is measured without being asked for
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -66,6 +69,10 @@ class RunSystematics(_Section):
     )
     ratio: RatioConfig = RatioConfig()
     closure: ClosureConfig = ClosureConfig()
+    impact: bool | Literal["auto"] = Field(
+        default="auto",
+        description="Search once more with each parameter frozen, search.n_toys_beside toys each; auto: up to five.",
+    )
     fine_tune: None = Field(default=None, description="Fine-tuning of the embedding; not part of a run yet.")
     yield_twice: bool = Field(
         default=False,
@@ -86,6 +93,11 @@ class RunSystematics(_Section):
     def nuisance_set(self) -> NuisanceSet:
         """The table as an object that distorts events."""
         return NuisanceSet(self.nuisances)
+
+    @property
+    def ranks_impact(self) -> bool:
+        """Whether the search is repeated with each parameter frozen."""
+        return len(self.nuisances) <= MOST_RANKED if self.impact == "auto" else self.impact
 
     @property
     def overall_normalisation(self) -> str | None:

@@ -16,7 +16,9 @@ from unseen.seeds import generator
 from unseen.sources import RATIO, by_label, data_headroom, load_role, plan, read_files
 from unseen.stored import ROW, Stored, distorted_data, weighted_to, without_row
 
-__all__ = ["RATIO", "load_pools", "take_training"]
+__all__ = ["RATIO", "SIGNALS", "load_pools", "take_training"]
+
+SIGNALS = "signals"  # the pool of selected events of processes that are in no mixture
 
 
 def load_pools(config: Config, folder: Path) -> tuple[Events, dict[str, Events]]:
@@ -101,7 +103,16 @@ def _with_stored(
     if distorted:
         made["data"] = distorted_data(full["data"], nuisances, config.data.nu, data_headroom(config), seed)
     plain = {name: without_row(pool) for name, pool in pools.items()}
+    signals = _signals(config, stored, [training, *pools.values()])
+    made |= {} if signals is None else {SIGNALS: signals}
     return without_row(training), plain | made
+
+
+def _signals(config: Config, stored: Stored, dealt: list[Events]) -> Events | None:
+    """Selected test events of processes that are neither expected nor trained on, and in no pool; None without any."""
+    expected = by_label(config, {**config.pools.mixture, **(config.pools.train_mixture or {})})
+    rows = stored.rest([name for name in stored.events.label_names if not expected.get(name)], dealt)
+    return stored.take(rows) if len(rows) else None
 
 
 def _data_shares(config: Config, stored: Stored) -> dict[int, float]:

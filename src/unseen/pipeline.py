@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from unseen.arrays import read_arrays, write_arrays
+from unseen.arrays import write_arrays
 from unseen.config import Config, load_config, parse_config, to_yaml
 from unseen.context import RunContext
 from unseen.embed import Ensemble, Model, load_trained, train
-from unseen.embed.ensemble import ENSEMBLE, plan_members
 from unseen.embed.probes import evaluate_arrays
 from unseen.errors import ConfigError, did_you_mean
 from unseen.events import Events
 from unseen.events.atomic import write_json, write_whole
 from unseen.progress import Display
-from unseen.report import ReportInputs, summary_figure, write_report
+from unseen.report_stage import report_stage, trained_files
 from unseen.search import SearchResult
-from unseen.search_stage import POOLS, RESULT, result_content, search_stage
+from unseen.search_stage import POOLS, RESULT, search_stage
 from unseen.seeds import small_seed
-from unseen.sources import check_config, files_hash, label_of, simulated, simulation_config
+from unseen.sources import check_config, files_hash, simulated, simulation_config
 from unseen.stages import digest, locked
 from unseen.systematics_stage import systematics_stage
 from unseen.workers import check_cluster
@@ -111,16 +108,7 @@ def train_stage(run: RunContext) -> None:
         "pools": config.pools.model_dump(mode="json"),
         "select": config.select,
     }
-    run.stage("train", inputs, work, _trained_files(config))
-
-
-def _trained_files(config: Config) -> tuple[str, ...]:
-    """What the training writes: a model, or several in folders."""
-    names = ("model.safetensors", "model.json", "history.json")
-    if not config.train.several:
-        return names
-    members = plan_members(config.train.folds, config.train.ensemble)
-    return (ENSEMBLE, *(f"{member.name}/{name}" for member in members for name in names))
+    run.stage("train", inputs, work, trained_files(config))
 
 
 def embed_stage(run: RunContext) -> None:
@@ -152,51 +140,6 @@ def _probe(model: Model | Ensemble, events: Events, seed: int) -> dict[str, Any]
     found = evaluate_arrays(z, target, names, probes=("linear", "knn"), seed=small_seed(seed, "probe"))
     scores = {name: result.to_json() for name, result in found.probes.items()}
     return scores["linear"] | {"knn": scores["knn"], "measures": found.measures}
-
-
-def report_stage(run: RunContext) -> None:
-    """Write the page, and its summary as one picture."""
-
-    def work(folder: Path) -> None:
-        inputs = report_inputs(run)
-        write_report(inputs, folder / "report.html")
-        summary_figure(inputs, folder / "summary.png")
-
-    run.stage("report", {"name": run.config.name}, work, ("report.html", "summary.png"))
-    page = run.out / "report.html"
-    with write_whole(page) as temporary:
-        shutil.copyfile(run.out / "report" / "report.html", temporary)
-
-
-def report_inputs(run: RunContext) -> ReportInputs:
-    """Collect what the page shows from the files of the earlier stages."""
-    arrays = read_arrays(run.out / "search" / "null.npz")
-    z = {name: read_arrays(run.out / "embed" / f"{name}.npz")["x"] for name in ("reference", "data")}
-    reference, data = run.pools[1]["reference"], run.pools[1]["data"]
-    signal = run.config.data.signal
-    *_, losses = _trained_files(run.config)  # of several models, the last one's
-    history = json.loads((run.out / "train" / losses).read_text(encoding="utf-8"))
-    weight = reference.weight * (run.config.pools.expected / reference.weight.sum())
-    return ReportInputs(
-        title=run.config.name,
-        result=result_content(run),
-        null_t=arrays["t"],
-        null_combined=arrays["null_combined"],
-        combined=float(arrays["combined"]),
-        z_reference=z["reference"],
-        z_data=z["data"],
-        reference=reference,
-        data=data,
-        weight_reference=weight,
-        f_reference=arrays["f_reference"],
-        f_data=arrays["f_data"],
-        signal_label=label_of(run.config, signal.process) if signal else None,
-        history={name: [epoch[name] for epoch in history] for name in history[0]},
-        probe=json.loads((run.out / "embed" / "probe.json").read_text(encoding="utf-8")),
-        config_text=to_yaml(run.config),
-        provenance=run.provenance(),
-        durations=run.seconds,
-    )
 
 
 # Extending: one function and one line here; the order is the flow of the data.

@@ -14,17 +14,20 @@ from unseen.arrays import FloatArray, read_arrays, write_arrays
 from unseen.config import Config
 from unseen.context import RunContext
 from unseen.embed.ensemble import plan_members
-from unseen.errors import NotEnoughEventsError
+from unseen.errors import NotEnoughEventsError, UnseenError
 from unseen.events.atomic import write_json
 from unseen.search import KernelTest, Null, Runner, SearchResult
 from unseen.searching import calibrate, kernel_test, other_normalisation, toy_workers
 from unseen.seeds import small_seed
+from unseen.study.covariance.impact import Held, hold
+from unseen.study.covariance.moved import Delta
 from unseen.systematics_stage import PriorUnits, profiled_ratio
 
-__all__ = ["POOLS", "RESULT", "result_content", "search_stage"]
+__all__ = ["IMPACT", "POOLS", "RESULT", "result_content", "search_stage"]
 
 RESULT = "result.json"
 POOLS = ("settings", "reference", "toys", "data")
+IMPACT = "impact.json"
 BESIDE = {"beside": "beside.json", "ignored": "ignored.json"}
 
 
@@ -34,9 +37,10 @@ class _Assumed:
 
     normalisation: str
     n_toys: int
-    ratio: PriorUnits | None = None
+    ratio: Delta | None = None
     auxiliary: FloatArray | None = None
     name: str = ""
+    held: Held | None = None
 
 
 def search_stage(run: RunContext) -> None:
@@ -55,6 +59,7 @@ def search_stage(run: RunContext) -> None:
             found = {name: _search_beside(run, z, assumed, runner) for name, assumed in searches.items()}
             main = _Assumed(normalisation, config.n_toys, ratio, auxiliary, f"{normalisation} normalisation")
             test, result, null = _search(run, z, main, runner)
+            impact = _impact(run, z, ratio, auxiliary, runner)
         test.save(folder / "test.npz")
         combined, null_combined = null.combined(np.array(result.t))
         write_arrays(
@@ -68,12 +73,14 @@ def search_stage(run: RunContext) -> None:
         write_json(folder / RESULT, json.loads(result.to_json()))
         for name, content in found.items():
             write_json(folder / BESIDE[name], content)
+        if run.config.systematics is not None:
+            write_json(folder / IMPACT, impact)
 
     inputs: dict[str, Any] = {"search": config.model_dump(mode="json"), "expected": run.config.pools.expected}
     files = [BESIDE["beside"]]
     if run.config.systematics is not None:
         inputs["systematics"] = run.config.systematics.model_dump(mode="json")
-        files.append(BESIDE["ignored"])
+        files += [BESIDE["ignored"], IMPACT]
     run.stage("search", inputs, work, (RESULT, *files, "null.npz", "test.npz"))
     write_json(run.out / RESULT, result_content(run))
 
@@ -94,11 +101,13 @@ def _search_beside(
 def _search(
     run: RunContext, z: Mapping[str, FloatArray], assumed: _Assumed, runner: Runner | None
 ) -> tuple[KernelTest, SearchResult, Null]:
-    config, seed, systematics = run.config.search, run.config.seed, run.config.systematics
+    config, seed, systematics, held = run.config.search, run.config.seed, run.config.systematics, assumed.held
+    weights = held.pool_weights if held else None
     test = kernel_test(config, small_seed(seed, "search"), assumed.normalisation, _embeddings(run.config))
     test.fit(
         z["reference"],
-        expected=run.config.pools.expected,
+        held.weights if held else None,
+        expected=run.config.pools.expected * (held.rate if held else 1.0),
         settings=z["settings"],
         ratio=assumed.ratio,
         accept_failed_closure=systematics is not None and systematics.closure.accept_failed,
@@ -111,11 +120,48 @@ def _search(
             z["data"],
             small_seed(seed, "toys"),
             n_toys=assumed.n_toys,
-            reference=config.toy_reference,
+            reference="auto" if weights is not None else config.toy_reference,
+            weights=weights,
             progress=lambda done, total: update(done, total, ""),
             runner=runner,
         )
     return test, test.search(z["data"], auxiliary=assumed.auxiliary), null
+
+
+def _impact(
+    run: RunContext,
+    z: Mapping[str, FloatArray],
+    ratio: PriorUnits | None,
+    auxiliary: FloatArray | None,
+    runner: Runner | None,
+) -> list[dict[str, Any]]:
+    """The search with each nuisance parameter frozen in turn, by falling change of Z, after the one with all profiled.
+
+    All with the same few toys; empty where nobody asked, or where one of them failed.
+    """
+    config, systematics = run.config.search, run.config.systematics
+    if ratio is None or auxiliary is None or systematics is None or not systematics.ranks_impact:
+        return []
+    n = config.n_toys_beside
+    rows: list[dict[str, Any]] = []
+    try:
+        full = _search(run, z, _Assumed(config.normalisation, n, ratio, auxiliary, "all profiled"), runner)[1]
+        for name, measured in zip(ratio.ratio.names, auxiliary.tolist(), strict=True):
+            held = hold(ratio, z["reference"], z["toys"], {name: measured})
+            left = auxiliary[list(held.left)] if held.left else None
+            frozen = _Assumed(config.normalisation, n, held.ratio, left, f"{name} frozen", held)
+            found = _search(run, z, frozen, runner)[1]
+            rows.append(_impact_row(name, found, full, n))
+    except UnseenError as error:  # the search itself stands without it
+        run.display.say(f"no search with single nuisance parameters frozen: {error}")
+        return []
+    rows.sort(key=lambda row: -abs(row["dz"]))
+    return [_impact_row("", full, full, n), *rows]
+
+
+def _impact_row(name: str, found: SearchResult, full: SearchResult, n_toys: int) -> dict[str, Any]:
+    numbers = {"p_value": found.p_value, "z": found.z, "z_interval": found.z_interval, "dz": found.z - full.z}
+    return {"name": name, "n_toys": n_toys, **numbers}
 
 
 def _embeddings(config: Config) -> tuple[int, ...] | None:

@@ -61,12 +61,13 @@ def calibrate(
     progress: Callable[[int, int], None],
     runner: Runner | None = None,
     ratio: RatioCoefficients | None = None,
+    weights: FloatArray | None = None,
 ) -> Null:
     """Calibrate as `config` says. `n_toys` counts refits; other calibrations take theirs from the search's defaults.
 
     A test of shape alone throws toys with as many events as the data, whatever was expected. Toys are thrown by
     `runner`, or by the threads of this process, with the same numbers. `ratio`: the pool's coefficients where nuisance
-    parameters are profiled and the test was not fitted with a function.
+    parameters are profiled and the test was not fitted with a function. `weights`: those of the pool.
     """
     permuted = config.calibration == "permutation"
     refits = permuted or config.statistic != "linear"
@@ -80,6 +81,7 @@ def calibrate(
         n_data=len(data) if test.normalisation == "free" else None,
         runner=runner,
         ratio=ratio,
+        weights=weights,
     )
 
 

@@ -6,7 +6,7 @@ what is distorted needs the stored events that do not pass as well: in the propo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -92,6 +92,19 @@ class Stored:
             for name, mine in zip(shares, np.split(free, np.cumsum(numbers[:-1]))[:-1], strict=True):
                 found[name].append(mine)
         return {name: np.concatenate(parts) for name, parts in found.items()}
+
+    def rest(self, names: Sequence[str], dealt: Iterable[Events]) -> Rows:
+        """Selected test events of these labels of which no copy is in one of the pools `dealt`."""
+        codes = [i for i, name in enumerate(self.events.label_names) if name in names]
+        free = (
+            self.selected & self.may & np.isin(self.events.label, codes) & (np.arange(len(self.events)) < self.n_test)
+        )
+        for pool in dealt:
+            if ROW in pool.record:
+                free[pool.record[ROW]] = False
+            elif {"source"} <= pool.record.keys() & self.events.record.keys():  # data of a file
+                free &= ~np.isin(self.events.record["source"], pool.record["source"])
+        return np.flatnonzero(free)
 
     def take(self, rows: Rows) -> Events:
         """The stored events `rows`, without the column `row`."""

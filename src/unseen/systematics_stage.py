@@ -12,6 +12,7 @@ import numpy as np
 from unseen.arrays import FloatArray
 from unseen.config_systematics import RatioConfig, RunSystematics, is_overall
 from unseen.context import RunContext
+from unseen.dealing import SIGNALS
 from unseen.embed import Ensemble, Model, load_trained
 from unseen.events import Events
 from unseen.events.atomic import write_json
@@ -26,6 +27,7 @@ from unseen.systematics import (
     DensityRatio,
     NuisanceConfig,
     NuisanceSet,
+    RatioSamples,
     fit_kernel_ratio,
     join,
     moment_closure,
@@ -33,11 +35,13 @@ from unseen.systematics import (
     ratio_samples,
     yield_ratio,
 )
+from unseen.systematics_response import RESPONSE, signal_overlaps, write_response
 
 __all__ = ["PriorUnits", "profiled_ratio", "systematics_stage"]
 
 FOLDER, DETAILS = "ratio", "systematics.json"
-OUTPUTS = (f"{FOLDER}/ratio.json", f"{FOLDER}/ratio.safetensors", DETAILS)
+OVERLAPS = "overlaps.json"
+OUTPUTS = (f"{FOLDER}/ratio.json", f"{FOLDER}/ratio.safetensors", DETAILS, RESPONSE, OVERLAPS)
 AXES = 4  # values of nu along every axis, and twice as many combinations as there are cross terms
 TESTED = (-2.0, -1.0, 1.0, 2.0)  # widths of the prior, for every parameter
 COMBINATIONS = 4
@@ -53,9 +57,13 @@ def systematics_stage(run: RunContext) -> None:
         model = load_trained(run.out / "train")
         fit, held = _parts(run.pools[1][RATIO], section.ratio.held_out, run.config.seed)
         ratio = _learn(run, section, model, fit)
-        closure = _closure(run, section, model, ratio, held)
+        samples = _held_out(run, section, model, ratio, held)
+        closure = _closure(run, section, ratio, samples)
         run.display.say(closure.summary())
         ratio.with_closure(closure).save(folder / FOLDER)
+        width = _widths(section.nuisance_set.subset(*ratio.names))
+        write_response(folder / RESPONSE, samples, width, run.config.seed)
+        write_json(folder / OVERLAPS, _overlaps(run, model, PriorUnits(ratio, width)))
         write_json(folder / DETAILS, _details(section, ratio, closure, {"fit": fit, "held_out": held}))
 
     inputs = {
@@ -118,14 +126,19 @@ def _shown(update: Update, total: int) -> Callable[[Iterable[int]], Iterator[int
     return wrapped
 
 
-def _closure(
+def _held_out(
     run: RunContext, section: RunSystematics, model: Model | Ensemble, ratio: DensityRatio, events: Events
-) -> Closure:
-    """How far events at nu are from nominal ones of weight r, for as many data events as the search expects."""
+) -> RatioSamples:
+    """Held-out events, nominal and at the tested nu."""
     seed, nuisances = small_seed(run.config.seed, "systematics", "closure"), section.nuisance_set.subset(*ratio.names)
     nus = _tested(ratio, nuisances, np.random.default_rng(seed))
     with run.display.bar("closure: distorting and embedding") as update:
-        samples = ratio_samples(events, nuisances, model.embed, nus, seed=seed, progress=_shown(update, len(nus)))
+        return ratio_samples(events, nuisances, model.embed, nus, seed=seed, progress=_shown(update, len(nus)))
+
+
+def _closure(run: RunContext, section: RunSystematics, ratio: DensityRatio, samples: RatioSamples) -> Closure:
+    """How far events at nu are from nominal ones of weight r, for as many data events as the search expects."""
+    seed = small_seed(run.config.seed, "systematics", "closure")
     return moment_closure(ratio, samples, n_data=run.config.pools.expected, limit=section.closure.limit, seed=seed)
 
 
@@ -136,6 +149,15 @@ def _tested(ratio: DensityRatio, nuisances: NuisanceSet, rng: np.random.Generato
     mixed = rng.normal(size=(COMBINATIONS if k > 1 else 0, k)).clip(min(TESTED), max(TESTED))
     nus = np.concatenate([axes, mixed]) * _widths(nuisances) + 0.0  # no negative zeros in what people read
     return nus.clip(ratio.limits[:, 0], ratio.limits[:, 1])
+
+
+def _overlaps(run: RunContext, model: Model | Ensemble, ratio: PriorUnits) -> dict[str, Any]:
+    """What the run's simulated signals look like."""
+    config, events = run.config, run.pools[1].get(SIGNALS)
+    parts = {} if events is None else {name: events.of(name) for name in events.label_names}
+    signals = {name: model.embed(part).astype(np.float64) for name, part in parts.items() if len(part)}
+    known = config.search.normalisation == "known"
+    return signal_overlaps(run.out / "embed", signals, ratio, config.pools.expected, known, config.seed)
 
 
 def _details(

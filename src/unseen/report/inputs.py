@@ -30,6 +30,7 @@ class ReportInputs:
     f_reference       (n_R,), f_data (n_D,): learned log ratio at the best width
     reference, data   Events in the same order, or None where the sample is not of collisions
     signal_label      a label of `data`: shown as truth, never used in the verdict
+    systematics_page  address and words of the page on systematic uncertainties, where there is one
     history           name -> one number per epoch (`train_loss`, `val_loss`, `epoch`); probe: name -> number
 
     Errors: ShapeError, NonFiniteError, NotEnoughEventsError.
@@ -54,6 +55,7 @@ class ReportInputs:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     durations: Mapping[str, float] = field(default_factory=dict)
     axis_names: tuple[str, ...] = ()
+    systematics_page: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         _check_matrix("z_reference", self.z_reference)

@@ -8,12 +8,12 @@ from typing import Any
 
 from unseen.report.plot import Plot
 from unseen.report.section import Section
-from unseen.report.style import LEARNED, PROCESS_COLOURS, WIDTH, new_figure
+from unseen.report.style import DATA, LEARNED, PROCESS_COLOURS, WIDTH, new_figure
 from unseen.report.tables import Table
 from unseen.report.verdict import Reading, reading
 from unseen.report.wording import count, number, typeset
 
-__all__ = ["ignored", "nuisance_section", "nuisances", "pull_figure", "pull_table"]
+__all__ = ["closure_table", "ignored", "nuisance_section", "nuisances", "pull_figure", "pull_table", "said"]
 
 ROW_HEIGHT = 0.34
 LEAST_RANGE = 2.5  # of the figure's axis, in standard deviations of the prior
@@ -41,31 +41,37 @@ def ignored(result: Mapping[str, Any]) -> str:
     if not other:
         return ""
     toys = f" ({count(other['n_toys'])} toys)" if other.get("n_toys") else ""
-    return f"With the systematic uncertainties ignored{toys}: {_said(reading(other))}."
+    return f"With the systematic uncertainties ignored{toys}: {said(reading(other))}."
 
 
-def nuisance_section(result: Mapping[str, Any]) -> Section | None:
-    """Pulls, and the p-value with the systematics profiled and ignored; None where nothing was profiled."""
+def nuisance_section(result: Mapping[str, Any], link: tuple[str, str] | None = None) -> Section | None:
+    """Pulls, and the p-value with the systematics profiled and ignored; None where nothing was profiled.
+
+    `link`: address and words of a page that says more.
+    """
     figure, table = pull_figure(result), pull_table(result)
     if figure is None or table is None:
         return None
     text = (
         "The search fitted these nuisance parameters while it looked for what they do not explain. "
-        f"With them: {_said(reading(result))}. {ignored(result)} Where ignoring them gives the smaller p-value, the "
+        f"With them: {said(reading(result))}. {ignored(result)} Where ignoring them gives the smaller p-value, the "
         "data differ from the simulation in a way that these parameters can mimic."
     )
-    tables = (table, _ratio_table(result))
-    return Section("nuisances", "Systematic uncertainties", typeset(text), (figure,), tuple(t for t in tables if t))
+    tables = (table, closure_table(result))
+    return Section(
+        "nuisances", "Systematic uncertainties", typeset(text), (figure,), tuple(t for t in tables if t), link=link
+    )
 
 
-def _said(read: Reading) -> str:
+def said(read: Reading) -> str:
+    """p and Z in words, or why they cannot be quoted."""
     return "; ".join(read.problems) or f"{read.p_words}, {read.z_words}"
 
 
-def _ratio_table(result: Mapping[str, Any]) -> Table | None:
+def closure_table(result: Mapping[str, Any]) -> Table | None:
     """How far the density ratio behind the fit is to be trusted, at every value of nu where it was tested."""
-    said = ((result.get("checks") or {}).get("nuisances") or {}).get("ratio") or {}
-    closure = said.get("closure") or {}
+    checked = ((result.get("checks") or {}).get("nuisances") or {}).get("ratio") or {}
+    closure = checked.get("closure") or {}
     if not closure.get("nu") or not closure.get("shift"):
         return None
     names = [row["name"] for row in _rows(result)]
@@ -110,8 +116,8 @@ def pull_table(result: Mapping[str, Any]) -> Table | None:
     return Table(caption, ("parameter", "measured", "fitted", "pull"), rows) if rows else None
 
 
-def pull_figure(result: Mapping[str, Any]) -> Plot | None:
-    """Fitted values with errors over the priors."""
+def pull_figure(result: Mapping[str, Any], true_nu: Mapping[str, float] | None = None) -> Plot | None:
+    """Fitted values with errors over the priors; `true_nu`, in their widths, where the data are pseudo-data."""
     rows = _rows(result)
     if not rows:
         return None
@@ -122,7 +128,13 @@ def pull_figure(result: Mapping[str, Any]) -> Plot | None:
     places = range(len(rows))
     values, errors = ([float(row[name]) for row in rows] for name in ("nu_hat", "nu_error"))
     axis.errorbar(values, places, xerr=errors, fmt="o", color=LEARNED, capsize=3)
-    reach = max(LEAST_RANGE, *(abs(v) + 1.1 * e for v, e in zip(values, errors, strict=True)))
+    truth = {i: true_nu[row["name"]] for i, row in enumerate(rows) if true_nu and row["name"] in true_nu}
+    axis.plot(list(truth.values()), list(truth), "D", mfc="none", mec=DATA, ms=8)
+    extremes = [
+        *(abs(v) + 1.1 * e for v, e in zip(values, errors, strict=True)),
+        *(1.1 * abs(v) for v in truth.values()),
+    ]
+    reach = max(LEAST_RANGE, *extremes)
     axis.set_xlim(-reach, reach)
     axis.set_ylim(len(rows) - 0.4, -0.6)
     axis.set_yticks(list(places), [str(row["name"]) for row in rows])
@@ -133,16 +145,18 @@ def pull_figure(result: Mapping[str, Any]) -> Plot | None:
         "Band: what was known of each nuisance parameter before. Points: what the data say of it, with 68 % errors. A "
         "point far outside the band explains something that looks like it: a detector, or a signal."
     )
+    if truth:
+        caption += " Diamonds: the truth of these pseudo-data, which the search did not see."
     return Plot("pulls", figure, alt, caption)
 
 
 def _rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Name, auxiliary measurement, fitted value, error and pull (or None) of every parameter."""
-    said = (result.get("checks") or {}).get("nuisances") or {}
+    found = (result.get("checks") or {}).get("nuisances") or {}
     values, errors = result.get("nu_hat") or (), result.get("nu_error") or ()
     n = len(values)
-    names = said.get("names") or [f"nu_{i + 1}" for i in range(n)]
-    pulls, measured = said.get("pull") or [None] * n, said.get("auxiliary") or [0.0] * n
+    names = found.get("names") or [f"nu_{i + 1}" for i in range(n)]
+    pulls, measured = found.get("pull") or [None] * n, found.get("auxiliary") or [0.0] * n
     return [
         {"name": name, "nu_hat": value, "nu_error": error, "pull": pull, "auxiliary": a}
         for name, value, error, pull, a in zip(names, values, errors, pulls, measured, strict=True)

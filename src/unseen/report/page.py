@@ -18,7 +18,7 @@ from unseen.report.style import hep_style
 from unseen.report.verdict import Reading, beside, context, reading, verdict
 from unseen.report.wording import count, p_text, typeset, z_text
 
-__all__ = ["environment", "render", "write_report"]
+__all__ = ["environment", "render", "tone", "write_report"]
 
 TEMPLATE = "report.html.j2"
 
@@ -41,7 +41,7 @@ def render(inputs: ReportInputs) -> str:
             .render(
                 title=inputs.title,
                 verdict=typeset(verdict(inputs.result, inputs.reference_word)),
-                tone=_tone(read),
+                tone=tone(read),
                 context=context(inputs.result),
                 beside=typeset(" ".join(filter(None, (beside(inputs.result), ignored(inputs.result))))),
                 numbers=_numbers(inputs, read),
@@ -67,7 +67,7 @@ def _svg(plot: Plot) -> Markup:
     return Markup(inline_svg(plot))
 
 
-def _tone(read: Reading) -> str:
+def tone(read: Reading) -> str:
     """Colour of the verdict; the words carry the meaning."""
     if read.problems:
         return "problem"

@@ -12,7 +12,10 @@ __all__ = ["Section"]
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with a few plain words, figures, then tables; `folded` text is shown on demand."""
+    """A heading with a few plain words, figures, then tables; `folded` text is shown on demand.
+
+    `link`: address and words of a page that says more.
+    """
 
     id: str
     heading: str
@@ -20,3 +23,4 @@ class Section:
     plots: tuple[Plot, ...] = ()
     tables: tuple[Table, ...] = ()
     folded: str = ""
+    link: tuple[str, str] | None = None

@@ -20,7 +20,7 @@ NO_EVENTS = "The sample is not one of collision events, so there are no physics 
 
 def sections(inputs: ReportInputs) -> list[Section]:
     """Every section of the report; must be called inside `hep_style`."""
-    profiled = nuisance_section(inputs.result)
+    profiled = nuisance_section(inputs.result, inputs.systematics_page)
     return [
         _test(inputs),
         *([] if profiled is None else [profiled]),

@@ -15,7 +15,7 @@ from unseen.study.covariance.frozen import freeze_nuisances
 from unseen.study.covariance.moved import Delta, coefficients
 from unseen.study.covariance.treatments import Situation
 
-__all__ = ["Impact", "impacts"]
+__all__ = ["Held", "Impact", "hold", "impacts"]
 
 
 @dataclass(frozen=True)
@@ -53,27 +53,46 @@ def impacts(situation: Situation, data: ArrayLike, auxiliary: ArrayLike | None =
     return [Impact("", full.p_value, full.z, 0.0, None), *rows]
 
 
+@dataclass(frozen=True, eq=False)
+class Held:
+    """What a search with some parameters frozen needs: the ratio of the others (None if none is left), and weights.
+
+    `weights` and `pool_weights` (n,) take the reference and the toys' pool to the frozen values, None where these
+    change nothing; `rate` is the yield there over the nominal one; `left` are the places of the others.
+    """
+
+    ratio: Delta | None
+    left: tuple[int, ...]
+    weights: Floats | None
+    pool_weights: Floats | None
+    rate: float
+
+
+def hold(delta: Delta, reference: Floats, pool: Floats, values: Mapping[str, float]) -> Held:
+    """Return the parts of a search with the parameters of `values` frozen. Errors: those of `freeze_nuisances`."""
+    names = coefficients("the reference", delta, reference[:1]).names
+    left = tuple(i for i, name in enumerate(names) if name not in values)
+    at = np.array([values.get(name, 0.0) for name in names])
+    parts = [
+        np.exp(coefficients(what, delta, z).log_ratio(at)) for what, z in (("the reference", reference), ("pool", pool))
+    ]
+    weights = [part if np.ptp(part) > 0 else None for part in parts]
+    ratio = freeze_nuisances(delta, names, values) if left else None
+    return Held(ratio, left, weights[0], weights[1], float(np.mean(np.concatenate(parts))))
+
+
 def _search(situation: Situation, x: Floats, delta: Delta, a: Floats, values: Mapping[str, float]) -> SearchResult:
     """Return the search with the parameters of `values` frozen."""
-    names = coefficients("the reference", delta, situation.reference[:1]).names
-    left = tuple(i for i, name in enumerate(names) if name not in values)
-    weights: list[Floats | None] = [None, None]
-    expected, ratio = situation.n_data, delta
-    if values:
-        at = np.array([values.get(name, 0.0) for name in names])
-        parts = [
-            np.exp(coefficients(what, delta, z).log_ratio(at))
-            for what, z in (("the reference", situation.reference), ("the pool", situation.pool))
-        ]
-        expected *= float(np.mean(np.concatenate(parts)))
-        weights = [part if np.ptp(part) > 0 else None for part in parts]
+    held = hold(delta, situation.reference, situation.pool, values) if values else None
+    held = held or Held(delta, tuple(range(len(a))), None, None, 1.0)
     test: KernelTest = situation.test("converged")
-    if left and values:
-        ratio = freeze_nuisances(delta, names, values)
-    if not left:
-        test.fit(situation.reference, weights[0], expected=expected, settings=situation.settings)
-    else:
-        test.fit(situation.reference, weights[0], expected=expected, settings=situation.settings, ratio=ratio)
+    test.fit(
+        situation.reference,
+        held.weights,
+        expected=situation.n_data * held.rate,
+        settings=situation.settings,
+        ratio=held.ratio,
+    )
     seed = small_seed(situation.seed, "toys")
-    test.calibrate(situation.pool, "toys", n_toys=situation.n_null, seed=seed, weights=weights[1])
-    return test.search(x, auxiliary=a[list(left)] if left else None)
+    test.calibrate(situation.pool, "toys", n_toys=situation.n_null, seed=seed, weights=held.pool_weights)
+    return test.search(x, auxiliary=a[list(held.left)] if held.left else None)
