@@ -22,6 +22,9 @@ from unseen.systematics_response import signal_overlaps, write_response
 def with_signal(data_folder: Path, out: Path) -> dict[str, Any]:
     content = small(data_folder, out)
     files = {**content["files"]["test"], "ato4l": [str(data_folder / "ato4l.h5")]}
+    rows = ["jet-scale", {"name": "lepton-efficiency", "prior": {"mean": 0.5, "width": 2.0}}]
+    content["systematics"] = {**content["systematics"], "nuisances": rows}
+    content["data"] = {"nu": {"jet-scale": 1.0}}
     return {**content, "files": {"test": files}, "train": {"epochs": 1, "batch_size": 128}}
 
 
