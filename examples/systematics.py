@@ -36,7 +36,7 @@ Floats = NDArray[np.float64]
 COLLISIONS = {"w": 9000, "z": 1800, "tt": 1200, "ato4l": 120}  # that pass the selection; more are stored
 LIBRARY = 500  # underlying events, and decays of heavy hadrons, to draw from
 SHARES = {"train": 0.12, "ratio": 0.44, "reference": 0.25, "pool": 0.15, "data": 0.04}  # of all but the signal
-N_SIGNAL = 80  # A -> 4 leptons on top; this detector misses about half of them
+N_SIGNAL = 80  # A -> 4 leptons on top; this detector misses about two in five
 N_TOYS = 199  # p-values resolve 1 / 200
 TRUTH = {
     "jet-scale": 1.5,
