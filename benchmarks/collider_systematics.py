@@ -1,7 +1,7 @@
 """The search under a jet energy scale of 2.5 %, on the benchmark sample in the ADC2021 layout.
 
 A four-dimensional embedding is learned, fine-tuned with the likelihood of nu and frozen; its density ratio is profiled
-in a search with N_R = 52,000 and N = 5,000 (null toys of 10,000 events would need a larger pool). Data at nu
+in a search with N_R = 40,000 and N = 5,000 (null toys of 10,000 events would need a larger pool). Data at nu
 are events that were really distorted: those of reference and pool that do not play reference in a toy. It says
 
 * whether the null distribution depends on nu (Kolmogorov tests), and how often p < 0.05 at nu = -2 ... 2,
@@ -60,7 +60,7 @@ class Sizes:
     """Selected events: for the settings, the reference, reference and pool together, training, and the data."""
 
     settings: int = 2000
-    reference: int = 52_000
+    reference: int = 40_000
     union: int = 76_000
     train: int = 60_000
     data: float = 5000.0
