@@ -61,6 +61,10 @@ def test_mistakes_in_the_table_are_told_with_their_place(rows: list[Any], messag
             {"systematics": {"nuisances": TABLE}, "data": {"nu": {"jet_scale": 1}}},
             "data.nu: no nuisance parameter 'jet_scale' in the table systematics.nuisances; did you mean 'jet-scale'?",
         ),
+        (
+            {"systematics": {"nuisances": TABLE}, "data": {"auxiliary": {"lum": 1}}},
+            "data.auxiliary: no nuisance parameter",
+        ),
         ({"systematics": {"nuisances": TABLE}, "data": {"file": "x.h5", "nu": {"lumi": 1}}}, "give 'file' or 'nu'"),
     ],
 )

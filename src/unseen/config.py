@@ -74,6 +74,11 @@ class DataConfig(_Section):
     nu: dict[str, float] = Field(
         default_factory=dict, description="True nuisance parameters of pseudo-data, by name; the others are 0."
     )
+    auxiliary: dict[str, float] = Field(
+        default_factory=dict,
+        description="Auxiliary measurements of nuisance parameters, by name; the others: the mean of the prior, or "
+        "thrown around the true values of pseudo-data that have `nu`.",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> DataConfig:
@@ -196,10 +201,12 @@ def _profilable(config: Config) -> Config:
     """The configuration with one uncertainty of the yield; ValueError if its systematics cannot be profiled."""
     systematics, search = config.systematics, config.search
     names = () if systematics is None else systematics.nuisance_set.names
-    for name in config.data.nu:
+    for key, name in [("nu", name) for name in config.data.nu] + [
+        ("auxiliary", name) for name in config.data.auxiliary
+    ]:
         if name not in names:
             where = f"the table systematics.nuisances{did_you_mean(name, names)}" if names else "a run without any"
-            raise ValueError(f"data.nu: no nuisance parameter '{name}' in {where}")
+            raise ValueError(f"data.{key}: no nuisance parameter '{name}' in {where}")
     if systematics is None:
         return config
     if search.statistic != "converged" or search.calibration not in ("auto", "toys"):

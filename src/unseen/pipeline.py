@@ -123,7 +123,7 @@ def embed_stage(run: RunContext) -> None:
 
     moved = run.config.systematics if run.config.data.nu else None  # pseudo-data at nu
     inputs = {
-        "data": run.config.data.model_dump(mode="json"),
+        "data": run.config.data.model_dump(mode="json", exclude={"auxiliary"}),
         "nuisances": None if moved is None else moved.model_dump(mode="json", include={"nuisances"}),
     }
     run.stage("embed", inputs, work, (*(f"{name}.npz" for name in POOLS), "probe.json"))

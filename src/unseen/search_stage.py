@@ -80,6 +80,7 @@ def search_stage(run: RunContext) -> None:
     files = [BESIDE["beside"]]
     if run.config.systematics is not None:
         inputs["systematics"] = run.config.systematics.model_dump(mode="json")
+        inputs["auxiliary"] = run.config.data.auxiliary
         files += [BESIDE["ignored"], IMPACT]
     run.stage("search", inputs, work, (RESULT, *files, "null.npz", "test.npz"))
     write_json(run.out / RESULT, result_content(run))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from unseen.arrays import FloatArray
+from unseen.config import DataConfig
 from unseen.config_systematics import RatioConfig, RunSystematics, is_overall
 from unseen.context import RunContext
 from unseen.dealing import SIGNALS
@@ -197,7 +198,7 @@ class PriorUnits:
 
 
 def profiled_ratio(run: RunContext) -> tuple[PriorUnits, FloatArray] | None:
-    """The run's ratio as a function of events for the search, and its auxiliary measurements, the means of the priors.
+    """The run's ratio as a function of events for the search, and its auxiliary measurements in units of the priors.
 
     None in a run without systematics.
     """
@@ -205,6 +206,19 @@ def profiled_ratio(run: RunContext) -> tuple[PriorUnits, FloatArray] | None:
         return None
     ratio = DensityRatio.load(run.out / "systematics" / FOLDER)
     nuisances = run.config.systematics.nuisance_set.subset(*ratio.names)
-    means = np.array([each.prior.mean for each in nuisances.nuisances])
+    rng = generator(run.config.seed, "data", "auxiliary")
     width = _widths(nuisances)
-    return PriorUnits(ratio, width), means / width
+    return PriorUnits(ratio, width), _measured(run.config.data, nuisances, ratio.limits, rng) / width
+
+
+def _measured(data: DataConfig, nuisances: NuisanceSet, limits: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Auxiliary measurements (k,): those named; of pseudo-data at nu thrown around it, as toys' are; else prior means.
+
+    A measurement that stayed at the prior's mean while the truth is elsewhere would be a fluctuation of its own.
+    """
+    values = np.array([each.prior.mean for each in nuisances.nuisances])
+    if any(data.nu.values()):
+        true = np.array([data.nu.get(name, 0.0) for name in nuisances.names])
+        values = (true + _widths(nuisances) * rng.standard_normal(len(true))).clip(limits[:, 0], limits[:, 1])
+    given = [data.auxiliary.get(name) for name in nuisances.names]
+    return np.array([value if own is None else own for own, value in zip(given, values.tolist(), strict=True)])
