@@ -11,7 +11,7 @@ __all__ = ["interpolate"]
 def interpolate(nu: Tensor, down: Tensor, up: Tensor) -> Tensor:
     """Change at nu from the changes at nu = -1 (`down`) and +1 (`up`); 0 at 0, shapes broadcast.
 
-    The parabola through the three points for |nu| <= 1, its tangents outside: continuous with its first derivative.
+    The parabola through the three points for -1 <= nu <= 1, its tangents outside: continuous with its first derivative.
     This is `code2` of HistFactory (CERN-OPEN-2012-016, Sec. 4.1).
     """
     slope, curve = (up - down) / 2, (up + down) / 2
