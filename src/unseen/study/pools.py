@@ -142,15 +142,11 @@ def _with_stored(
 ) -> tuple[Events, Events | None, dict[str, Events], tuple[dict[str, Events], ...]]:
     """Set events apart that are distorted: of the background to learn ratios from and to judge on, and of signals.
 
-    Of processes with training files a ratio learns from those, and all that is set apart of them judges it.
+    Training files are none of these: copies of events and other mixtures give a ratio of their own.
     """
     rest, apart = set_apart(background, section.share, config.seed, "background")
     judge, learn = set_apart(apart, section.learn, config.seed, "learn")
     if train is not None:
-        files = [name for name in train.label_names if config.pools.mixture.get(name, 0.0) > 0.0]
-        others = [name for name in learn.label_names if name not in files]
-        judge = Events.concatenate([judge, learn.of(*files)])
-        learn = Events.concatenate([learn.of(*others), train.of(*files)])
         train = select(train)
     stored = {name: at_mixture(part, config.pools.mixture) for name, part in (("learn", learn), ("judge", judge))}
     NuisanceSet.parse(section).check(stored["judge"])

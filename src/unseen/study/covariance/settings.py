@@ -22,12 +22,7 @@ class CovarianceConfig(SystematicsConfig):
     share: float = Field(
         default=0.5, gt=0.0, lt=1.0, description="Share of the background's generated events set apart, not selected."
     )
-    learn: float = Field(
-        default=0.5,
-        gt=0.0,
-        lt=1.0,
-        description="Part of these that the ratio is learned from; it learns processes with training files from those.",
-    )
+    learn: float = Field(default=0.5, gt=0.0, lt=1.0, description="Part of these that the ratio is learned from.")
     proposal: float = Field(default=1.5, gt=0.0, description="Width in nu of what the ratio is learned at.")
     limit: float = Field(default=3.0, gt=0.0, le=LARGEST, description="Largest |nu| there.")
     copies: int = Field(default=2, gt=0, description="Values of nu at which every event is learned from.")
