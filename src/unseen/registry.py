@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from unseen.errors import UnknownNameError, did_you_mean
+from unseen.errors import ConfigError, UnknownNameError, did_you_mean
 
-__all__ = ["NamedConfig", "lookup", "resolve"]
+__all__ = ["NamedConfig", "lookup", "parse_settings", "resolve"]
 
 T = TypeVar("T")
 
@@ -23,6 +23,18 @@ class NamedConfig(BaseModel):
 
 
 C = TypeVar("C", bound=NamedConfig)
+S = TypeVar("S", bound=BaseModel)
+
+
+def parse_settings(kind: type[S], content: Mapping[str, Any], origin: str) -> S:
+    """Build settings from a mapping; ConfigError (or UnknownNameError) names the key, the value and the closest key."""
+    try:
+        return kind.model_validate(dict(content))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        hint = did_you_mean(where, kind.model_fields) if first["type"] == "extra_forbidden" else ""
+        raise ConfigError(f"{origin}: {where or 'settings'}: {first['msg']}{hint}") from error
 
 
 def lookup(name: str, registry: Mapping[str, T], kind: str) -> T:

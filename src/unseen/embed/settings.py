@@ -10,7 +10,6 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializeAsAny,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -24,10 +23,9 @@ from unseen.embed.inputs import INPUTS, InputsConfig, PlainConfig
 from unseen.embed.labels import LABELS, LabelConfig, ProcessConfig
 from unseen.embed.objectives import OBJECTIVES, ObjectiveConfig, SupConConfig
 from unseen.embed.optimisers import OPTIMISERS, AdamWConfig, OptimiserConfig
-from unseen.errors import ConfigError, did_you_mean
 from unseen.events import Schema
 from unseen.events.normalisation import Normalisation
-from unseen.registry import NamedConfig, resolve
+from unseen.registry import NamedConfig, parse_settings, resolve
 from unseen.views import VIEWS, ViewConfig
 
 __all__ = ["TrainingConfig"]
@@ -177,10 +175,4 @@ class TrainingConfig(BaseModel):
     @classmethod
     def parse(cls, content: Mapping[str, Any], origin: str = "training settings") -> TrainingConfig:
         """Build from a mapping; ConfigError (or UnknownNameError) names the key, the value and the closest key."""
-        try:
-            return cls.model_validate(dict(content))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            hint = did_you_mean(where, cls.model_fields) if first["type"] == "extra_forbidden" else ""
-            raise ConfigError(f"{origin}: {where or 'settings'}: {first['msg']}{hint}") from error
+        return parse_settings(cls, content, origin)

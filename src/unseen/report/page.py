@@ -18,14 +18,18 @@ from unseen.report.style import hep_style
 from unseen.report.verdict import Reading, beside, context, reading, verdict
 from unseen.report.wording import count, p_text, typeset, z_text
 
-__all__ = ["environment", "render", "tone", "write_report"]
+__all__ = ["environment", "render", "tone", "write_page", "write_report"]
 
 TEMPLATE = "report.html.j2"
 
 
 def write_report(inputs: ReportInputs, path: Path) -> Path:
     """Write the report as one HTML file without outside references, atomically; equal inputs give equal bytes."""
-    page = render(inputs)
+    return write_page(render(inputs), path)
+
+
+def write_page(page: str, path: Path) -> Path:
+    """Write a page atomically."""
     with write_whole(Path(path)) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return Path(path)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator, model_validator
 
 from unseen.embed.fine_tuning.heads import HEADS, HeadConfig, PolynomialConfig
 from unseen.embed.fine_tuning.terms import METHODS
 from unseen.embed.settings import TrainingConfig
-from unseen.errors import ConfigError, NuisanceRangeError, did_you_mean
-from unseen.registry import lookup, resolve
+from unseen.errors import NuisanceRangeError
+from unseen.registry import lookup, parse_settings, resolve
 from unseen.systematics.nuisance_set import LIMIT
 
 __all__ = ["FineTuneConfig", "RefitConfig"]
@@ -117,10 +117,4 @@ class FineTuneConfig(BaseModel):
     @classmethod
     def parse(cls, content: Mapping[str, Any], origin: str = "fine-tuning settings") -> FineTuneConfig:
         """Build from a mapping; ConfigError (or UnknownNameError) names the key, the value and the closest key."""
-        try:
-            return cls.model_validate(dict(content))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            hint = did_you_mean(where, cls.model_fields) if first["type"] == "extra_forbidden" else ""
-            raise ConfigError(f"{origin}: {where or 'settings'}: {first['msg']}{hint}") from error
+        return parse_settings(cls, content, origin)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unseen.events.atomic import write_whole
 from unseen.report.nuisances import said
-from unseen.report.page import environment, tone
+from unseen.report.page import environment, tone, write_page
 from unseen.report.style import hep_style
 from unseen.report.systematics.inputs import SystematicsInputs
 from unseen.report.systematics.sections import likeness, systematics_sections
@@ -21,10 +20,7 @@ TEMPLATE = "systematics.html.j2"
 
 def write_systematics(inputs: SystematicsInputs, path: Path) -> Path:
     """Write the page as one HTML file without outside references, atomically; equal inputs give equal bytes."""
-    page = render_systematics(inputs)
-    with write_whole(Path(path)) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    return Path(path)
+    return write_page(render_systematics(inputs), path)
 
 
 def render_systematics(inputs: SystematicsInputs) -> str:
