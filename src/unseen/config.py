@@ -113,7 +113,7 @@ class SearchConfig(_Section):
 
     widths: str | float | tuple[float, ...] = Field(
         default="auto",
-        description="Kernel widths in units of the standardised embedding; auto: seven percentiles of the pairwise "
+        description="Kernel widths in units of the standardised embedding; auto: six, from percentiles of the pairwise "
         "distances; percentile(90): one of them, or several with commas.",
     )
     n_centers: int = Field(default=1000, gt=0, description="Nystrom centres, M.")

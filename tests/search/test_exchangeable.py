@@ -12,7 +12,6 @@ from unseen.search.features import Features, make_map
 from unseen.search.loss import Batch, make_batch
 from unseen.search.newton import damped_newton
 from unseen.search.normalisation import Normalisation
-from unseen.search.null import gamma_log_p
 from unseen.search.precondition import DataWhitener, Preconditioner, Shared, WithData, WithInverse
 from unseen.search.simulation import Simulation, simulation_of
 from unseen.search.solver import minimise
@@ -184,13 +183,12 @@ def test_swapping_the_data_with_a_toy_swaps_their_ranks() -> None:
         np.testing.assert_allclose(toys, np.delete(everything, i), rtol=1e-12)
 
 
-def test_combined_judges_each_sample_by_the_moments_of_the_others() -> None:
+def test_combined_judges_each_sample_by_all_others() -> None:
     rng = np.random.default_rng(5)
     samples = rng.gamma(3.0, 4.0, (30, 2))
     observed, toys = Null(samples[1:], "converged").combined(samples[0])
     for i, combined in ((0, observed), (5, toys[4])):
-        others = np.delete(samples, i, axis=0)
-        log_p = gamma_log_p(samples[i], others.mean(axis=0), others.var(axis=0, ddof=1))
+        log_p = Null(np.delete(samples, i, axis=0), "converged").log_p_per_width(samples[i])
         assert combined == pytest.approx(-log_p.min(), rel=1e-9)
 
 

@@ -45,7 +45,8 @@ def gaussian_kernel(x: Tensor, centers: Tensor, sigma: float) -> Tensor:
 class FeatureMap:
     """phi(x) = V' k(x, centers) for one width; `projection` V is (M, r), float64.
 
-    `columns` are those of the events that this kernel sees: one embedding among several side by side.
+    `columns` are those of the events that this kernel sees: one embedding among several side by side. The kernel's
+    amplitude is in the projection.
     """
 
     centers: Tensor
@@ -71,13 +72,18 @@ class FeatureMap:
         return replace(self, centers=self.centers.to(device), projection=self.projection.to(device))
 
 
-def make_map(centers: Floats, sigma: float, columns: tuple[int, int] | None = None) -> FeatureMap:
-    """Whiten K_MM of `centers` (M, d), all directions above its rounding error kept."""
+def make_map(
+    centers: Floats, sigma: float, columns: tuple[int, int] | None = None, amplitude: float = 1.0
+) -> FeatureMap:
+    """Whiten K_MM of `centers` (M, d), all directions above its rounding error kept.
+
+    The kernel is amplitude^2 k: phi is that of k, times `amplitude`.
+    """
     first, last = columns or (0, centers.shape[1])
     c = torch.from_numpy(np.ascontiguousarray(centers[:, first:last]))
     values, vectors = torch.linalg.eigh(gaussian_kernel(c, c, sigma))
     kept = values > len(c) * float(values[-1]) * np.finfo(np.float64).eps
-    projection = vectors[:, kept] / values[kept].sqrt()
+    projection = amplitude * vectors[:, kept] / values[kept].sqrt()
     return FeatureMap(c, float(sigma), projection.contiguous(), (first, last))
 
 

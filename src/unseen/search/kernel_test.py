@@ -53,7 +53,8 @@ EVENTS_PER_CENTER = 5  # set apart for the linear statistic, whose Hessian comes
 class KernelTest:
     """Kernel likelihood-ratio test of a data sample against a weighted reference sample.
 
-    Parameters: `widths` "auto" (percentiles 1, 10, 25, 50, 75, 90, 99 of the settings events' pairwise distances),
+    Parameters: `widths` "auto" (percentiles 1, 10, 50, 90 and 99 of the settings events' pairwise distances, and twice
+    the last; the penalty falls with the square of the width, see `unseen.search.scale.choose_kernels`),
     "percentile(90)" for that one, a number or a sequence (standardised units); `n_centers` Nystrom centres;
     `penalty` lambda; `normalisation` "known" (the expected yield is exact), "constrained(SIGMA)" (known to a
     fraction SIGMA) or "free" (shape only); `statistic` "converged", "one_step" or "linear"; `combination` of the

@@ -13,9 +13,11 @@ from scipy.spatial.distance import pdist
 from unseen.errors import ConfigError, NotEnoughEventsError
 from unseen.search.validate import Floats, check_positive
 
-__all__ = ["AUTO_PERCENTILES", "Scale", "Widths", "choose_widths", "parse_widths", "percentiles"]
+__all__ = ["AUTO_PERCENTILES", "Scale", "Widths", "choose_kernels", "choose_widths", "parse_widths", "percentiles"]
 
-AUTO_PERCENTILES = (1, 10, 25, 50, 75, 90, 99)
+AUTO_PERCENTILES = (1, 10, 50, 90, 99)
+WIDEST = 2.0  # times the last of them: one more automatic width
+CONVENTION = 90  # percentile at which the penalty is what it says
 PAIRED_EVENTS = 2000  # events whose pairwise distances fix the automatic widths
 Widths = str | float | Sequence[float]
 
@@ -80,8 +82,27 @@ def percentiles(widths: str) -> tuple[float, ...]:
 
 def choose_widths(widths: Widths, z: Floats, rng: np.random.Generator) -> tuple[float, ...]:
     """Return kernel widths: as given, or percentiles of the pairwise distances of the settings events `z` (n, d)."""
+    return tuple(width for width, _ in choose_kernels(widths, z, rng))
+
+
+def choose_kernels(widths: Widths, z: Floats, rng: np.random.Generator) -> tuple[tuple[float, float], ...]:
+    """Return the width and the amplitude a of every kernel a^2 exp(-|x - y|^2 / (2 width^2)).
+
+    Widths are as given, or percentiles of the pairwise distances of the settings events `z` (n, d), all with a = 1.
+    Those of "auto" are percentiles 1, 10, 50, 90 and 99 and twice the last, with a = width / (90th percentile). A
+    kernel of amplitude a and penalty lambda is one of amplitude 1 and lambda / a^2: narrow kernels, which can follow
+    every fluctuation, are smoothed more, and wide ones, of which little but a slope and a curvature are left, less. On
+    background with changed kinematics, process excesses and Gaussian bumps this needs fewer events than one penalty
+    for all widths (docs/validation/search.md).
+    """
     values = parse_widths(widths)
-    return _percentile_widths(z, percentiles(values), rng) if isinstance(values, str) else values
+    if not isinstance(values, str):
+        return tuple((width, 1.0) for width in values)
+    found = _percentile_widths(z, percentiles(values), rng)
+    if values != "auto":
+        return tuple((width, 1.0) for width in found)
+    unit = found[AUTO_PERCENTILES.index(CONVENTION)]
+    return tuple((width, width / unit) for width in (*found, WIDEST * found[-1]))
 
 
 def _percentile_widths(z: Floats, wanted: Sequence[float], rng: np.random.Generator) -> tuple[float, ...]:

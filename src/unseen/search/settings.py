@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from unseen.errors import NotEnoughEventsError, ShapeError
 from unseen.search.features import FeatureMap, make_map
 from unseen.search.rank import choose_rank
-from unseen.search.scale import Scale, Widths, choose_widths
+from unseen.search.scale import Scale, Widths, choose_kernels
 from unseen.search.validate import Floats
 
 __all__ = ["Settings", "column_ranges", "freeze", "set_apart"]
@@ -83,12 +83,12 @@ def freeze(
     scale = Scale.measure(events, np.abs(weights)) if standardise else Scale.identity(events.shape[1])
     z = scale(events)
     columns = column_ranges(embeddings, events.shape[1])
-    chosen = [(c, s) for c in columns for s in choose_widths(widths, z[:, c[0] : c[1]], rng)]
+    chosen = [(c, *kernel) for c in columns for kernel in choose_kernels(widths, z[:, c[0] : c[1]], rng)]
     central = np.ones(len(z), dtype=bool)
     if len(z) > n_centers:
         central[:] = False
         central[rng.choice(len(z), n_centers, replace=False)] = True
-    maps = tuple(make_map(z[central], s, c) for c, s in chosen)
+    maps = tuple(make_map(z[central], width, c, amplitude) for c, width, amplitude in chosen)
     # Events that are no centres tell more of a narrow kernel's curvature, where there are enough of them.
     others = (
         ~central if np.count_nonzero(~central) >= n_centers and weights[~central].sum() > 0 else np.ones_like(central)

@@ -20,7 +20,7 @@ from unseen.power.setup import fitted_kernel, scan_of
 from unseen.power.significance import ENOUGH_BEYOND, significance
 from unseen.rivals import choose
 from unseen.search.profile_ratio import RatioSource
-from unseen.search.scale import AUTO_PERCENTILES, Scale, choose_widths
+from unseen.search.scale import Scale, choose_widths
 from unseen.seeds import generator
 from unseen.study.injections import Search, Shares, find_injections, refined
 from unseen.study.settings import PowerConfig, Widths
@@ -141,7 +141,7 @@ def percentile_width(samples: Samples, percentile: int, seed: int) -> float:
     """Return one of the automatic widths, in standardised units."""
     x = samples.settings
     z = Scale.measure(x, np.ones(len(x)))(x)
-    return choose_widths("auto", z, generator(seed, "study", "width"))[AUTO_PERCENTILES.index(percentile)]
+    return choose_widths(f"percentile({percentile})", z, generator(seed, "study", "width"))[0]
 
 
 def _numbers(study: _Study, column: int) -> tuple[Values, list[str]]:
