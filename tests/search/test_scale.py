@@ -7,8 +7,7 @@ import pytest
 
 from tests.search.problems import mixture
 from unseen.errors import ConfigError
-from unseen.search import scale
-from unseen.search import KernelTest
+from unseen.search import KernelTest, scale
 from unseen.search.scale import Scale, choose_widths
 
 

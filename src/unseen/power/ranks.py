@@ -1,8 +1,8 @@
 """p-values of many data sets against one null: those of `Null.p_value` one by one, in a fraction of the time.
 
-A null of several widths judges each toy by all other samples, the data among them, so that it looks a little different
-to every data set. But whether a toy is as extreme as the data at one width is a matter of its rank there alone: counting
-the largest toys of each width that are is enough.
+A null of several widths judges each toy by all other samples, the data among them, so that it looks a little
+different to every data set. But whether a toy is as extreme as the data at one width is a matter of its rank there
+alone: counting the largest toys of each width that are is enough.
 """
 
 from __future__ import annotations
