@@ -77,6 +77,12 @@ def test_the_table_has_settings_numbers_and_gains(done: Path) -> None:
     assert seconds["dim=2"]["train"] > 0
 
 
+@pytest.mark.slow
+def test_a_dask_cluster_gives_the_same_rows(done: Path, study_folder: Path, tmp_path: Path) -> None:
+    run_study(settings(study_folder, **RESOLVED), out=tmp_path / "study", worker_count=2, cluster="local")
+    assert read_table(tmp_path / "study" / "table.parquet") == read_table(done / "table.parquet")
+
+
 def test_the_page_the_tables_and_the_figures(done: Path) -> None:
     page = (done / "study.html").read_text()
     outline = Outline(page)
