@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 from one_dimensional import SIGNALS as PUBLISHED
-from rivals import four_dimensional, one_dimensional
 from table import Row, row
 
+from rivals import four_dimensional, one_dimensional
 from unseen.power.rival import Samples
 from unseen.search.scale import Scale, choose_widths
 from unseen.study.numbers import power_numbers

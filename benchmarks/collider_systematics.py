@@ -40,10 +40,11 @@ from unseen.power.crossing import median_interval, power_interval
 from unseen.search.elsewhere import Other, other_statistics
 from unseen.search.validate import Floats
 from unseen.seeds import generator
+from unseen.stored import passing
 from unseen.study.covariance import Situation, closure, closure_frame
 from unseen.study.covariance.from_events import at_events
 from unseen.study.covariance.treatments import TREATMENTS, Judge
-from unseen.study.stored import at_mixture, nominal_selected
+from unseen.study.stored import at_mixture
 from unseen.systematics import NuisanceSet, fit_kernel_ratio, ratio_samples
 
 MIXTURE = {"w": 0.592, "qcd": 0.338, "z": 0.067, "tt": 0.003}
@@ -80,7 +81,7 @@ def dealt(folder: Path, sizes: Sizes) -> tuple[Events, Events, Events]:
     for name, share in MIXTURE.items():
         events = read(folder / f"{name}.h5", schema="adc2021", select=False)
         rows = rng.permutation(len(events))
-        passed = np.cumsum(nominal_selected(events)[rows])
+        passed = np.cumsum(passing(events)[rows])
         ends = np.searchsorted(passed, np.cumsum([round(share * n) for n in (sizes.settings, sizes.union)])) + 1
         if ends[-1] > len(events):
             raise SystemExit(

@@ -14,8 +14,9 @@ from unseen.errors import ConfigError, NotEnoughEventsError, UnknownNameError
 from unseen.events import select
 from unseen.power.rival import Samples
 from unseen.search.validate import Floats
+from unseen.stored import passing
 from unseen.study import draw_study_pools, parse_study
-from unseen.study.stored import at_mixture, nominal_selected
+from unseen.study.stored import at_mixture
 from unseen.study.systematic import power_kept, with_preserved
 from unseen.studying import prepare_study, run_study
 
@@ -58,7 +59,7 @@ def test_events_to_distort_are_stored_ones_that_no_pool_has(folder: Path) -> Non
     sources = np.concatenate([np.unique(events.record["source"]) for events in used])
     assert len(np.unique(sources)) == len(sources)
     judge = pools.stored["judge"]
-    kept = nominal_selected(judge)
+    kept = passing(judge)
     weight, label = judge.weight[kept], judge.label[kept]
     for name, share in config.pools.mixture.items():
         mine = weight[label == judge.label_names.index(name)].sum() / weight.sum()

@@ -9,9 +9,9 @@ import numpy as np
 from unseen.events import Events, select
 from unseen.search.validate import Floats
 from unseen.seeds import generator, small_seed
+from unseen.stored import passing
 from unseen.study.covariance.moved import At, Moved
 from unseen.study.covariance.settings import CovarianceConfig
-from unseen.study.stored import nominal_selected
 from unseen.systematics import NuisanceSet
 from unseen.systematics.migration import FLAG
 from unseen.systematics.ratio import Block, DensityRatio, RatioSamples, fit_kernel_ratio
@@ -26,7 +26,7 @@ def at_events(embed: Embed, nuisances: NuisanceSet, events: Events) -> At:
 
     `events` are nominal and stored, not selected, so that they can migrate.
     """
-    nominal = events.weight * nominal_selected(events)
+    nominal = events.weight * passing(events)
 
     def at(nu: Floats) -> Moved:
         shifted = nuisances.distort(events, nu)
