@@ -214,6 +214,7 @@ def _profilable(config: Config) -> Config:
             "systematics are profiled with search.statistic 'converged' and search.calibration 'auto' or 'toys', not "
             f"with '{search.statistic}' and '{search.calibration}'"
         )
+    systematics.check_training(config.train)
     if not config.select:
         raise ValueError("systematics move events across the selection: set 'select', or use a schema without one")
     scaled = systematics.overall_normalisation

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
+from unseen.embed.fine_tuning.settings import FineTuneConfig
+from unseen.embed.settings import TrainingConfig
 from unseen.errors import UnseenError
 from unseen.registry import resolve
 from unseen.systematics import NUISANCES, NuisanceConfig, NuisanceSet
@@ -61,6 +72,13 @@ def _row(value: Any) -> Any:
         raise ValueError(str(error)) from error
 
 
+def _with_place(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return handler(value)
+    except UnseenError as error:
+        raise ValueError(str(error)) from error
+
+
 class RunSystematics(_Section):
     """Nuisance parameters that a run profiles in its search."""
 
@@ -73,7 +91,9 @@ class RunSystematics(_Section):
         default="auto",
         description="Search once more with each parameter frozen, search.n_toys_beside toys each; auto: up to five.",
     )
-    fine_tune: None = Field(default=None, description="Fine-tuning of the embedding; not part of a run yet.")
+    fine_tune: Annotated[FineTuneConfig | None, WrapValidator(_with_place)] = Field(
+        default=None, description="Fine-tune the embedding for the nuisances before it is used; null: leave it as it is."
+    )
     yield_twice: bool = Field(
         default=False,
         description="Let an overall normalisation in the table stand beside search.normalisation constrained or free.",
@@ -88,6 +108,34 @@ class RunSystematics(_Section):
         except UnseenError as error:
             raise ValueError(str(error)) from error
         return self
+
+    @model_validator(mode="after")
+    def _tunable(self) -> RunSystematics:
+        if self.fine_tune is None:
+            return self
+        if not self.moving:
+            raise ValueError("fine_tune: an overall normalisation moves no event, and the table has nothing else")
+        if self.ratio.pool == "train":
+            raise ValueError(
+                "fine_tune learns from the training events, so with ratio.pool 'train' the ratio would be learned and "
+                "judged on events that the embedding was fitted to: set ratio.pool to 'own'"
+            )
+        return self
+
+    def check_training(self, training: TrainingConfig) -> None:
+        """ValueError if what these settings train cannot be fine-tuned."""
+        if self.fine_tune is not None and training.several:
+            one = training.alone()
+            keys = [f"train.{key}" for key in ("folds", "ensemble") if getattr(training, key) != getattr(one, key)]
+            raise ValueError(
+                f"systematics.fine_tune fine-tunes one model, and {' and '.join(keys)} train several: leave "
+                f"{'them' if len(keys) > 1 else 'it'} out, or set systematics.fine_tune to null"
+            )
+
+    @property
+    def moving(self) -> tuple[NuisanceConfig, ...]:
+        """The nuisances whose effect has to be learned: all but an overall normalisation, which is known."""
+        return tuple(row for row in self.nuisances if not is_overall(row))
 
     @property
     def nuisance_set(self) -> NuisanceSet:

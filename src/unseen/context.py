@@ -37,6 +37,17 @@ class RunContext:
         """The run folder."""
         return self.config.out
 
+    @property
+    def fine_tuned(self) -> bool:
+        """Whether the embedding is fine-tuned after its training."""
+        systematics = self.config.systematics
+        return systematics is not None and systematics.fine_tune is not None
+
+    @property
+    def model(self) -> Path:
+        """The folder of the model that embeds."""
+        return self.out / ("finetune" if self.fine_tuned else "train")
+
     @cached_property
     def pools(self) -> tuple[Events, dict[str, Events]]:
         """Training events and the other pools; read once, when a stage that is not skipped needs them."""

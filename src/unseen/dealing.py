@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,11 +15,12 @@ from unseen.events import Events, Schema, read
 from unseen.pools import assert_disjoint, draw_pools
 from unseen.seeds import generator
 from unseen.sources import RATIO, by_label, data_headroom, load_role, plan, read_files
-from unseen.stored import ROW, Stored, distorted_data, weighted_to, without_row
+from unseen.stored import ROW, Rows, Stored, distorted_data, weighted_to, without_row
 
-__all__ = ["RATIO", "SIGNALS", "load_pools", "take_training"]
+__all__ = ["RATIO", "SIGNALS", "TUNING", "load_pools", "take_training", "training_inputs"]
 
 SIGNALS = "signals"  # the pool of selected events of processes that are in no mixture
+TUNING = "fine-tuning"  # the training events, and those stored beside them that do not pass the selection
 
 
 def load_pools(config: Config, folder: Path) -> tuple[Events, dict[str, Events]]:
@@ -52,11 +54,24 @@ def load_pools(config: Config, folder: Path) -> tuple[Events, dict[str, Events]]
     return training, pools
 
 
+def training_inputs(config: Config) -> dict[str, Any]:
+    """What, beside the files and the seed, decides which events are for training.
+
+    Where they share files with the other pools, how many events those take does too.
+    """
+    pools, files = config.pools, config.files
+    inputs = {"pools": pools.model_dump(mode="json"), "select": config.select}
+    wanted = [name for name, share in (pools.train_mixture or pools.mixture).items() if share > 0]
+    if files is None or set(wanted) <= set(files.train or {}):
+        return inputs
+    return inputs | {"beside": {name: counts for name, counts in plan(config).test.items() if name != RATIO}}
+
+
 def _check_disjoint(config: Config, training: Events, pools: Mapping[str, Events]) -> None:
     """OverlapError, but for a density ratio that is meant to be learned from the training events."""
     ratio = config.systematics.ratio if config.systematics else None
     own = {name: pool for name, pool in pools.items() if name != RATIO or ratio is None or ratio.pool == "own"}
-    assert_disjoint({"train": training, **own})
+    assert_disjoint({"train": training, **{name: pool for name, pool in own.items() if name != TUNING}})
     assert_disjoint(pools)
 
 
@@ -95,17 +110,37 @@ def _with_stored(
     if distorted:
         learned["data"] = pools["data"].record[ROW]
         shares["data"] = _data_shares(config, stored)
-    companions = stored.companions(shares, generator(seed, "pools", "companions"))
+    tuned = _tuning_rows(config, stored, training)
+    companions = stored.companions(shares, generator(seed, "pools", "companions"), taken=tuned)
     full = {name: stored.take(np.concatenate([rows, companions[name]])) for name, rows in learned.items()}
     nuisances = config.systematics.nuisance_set
     nuisances.check(full[RATIO])
     made = {RATIO: weighted_to(_mixture(config), full[RATIO])}
+    if len(tuned):
+        made[TUNING] = weighted_to(_mixture(config), stored.take(tuned))
     if distorted:
         made["data"] = distorted_data(full["data"], nuisances, config.data.nu, data_headroom(config), seed)
     plain = {name: without_row(pool) for name, pool in pools.items()}
     signals = _signals(config, stored, [training, *pools.values()])
     made |= {} if signals is None else {SIGNALS: signals}
     return without_row(training), plain | made
+
+
+def _tuning_rows(config: Config, stored: Stored, training: Events) -> Rows:
+    """Stored events to fine-tune on; none where that was not asked for.
+
+    Not those of the density ratio: an embedding that was fitted to them would move there in ways that it does not
+    elsewhere, and the ratio, and its closure, would take that for the truth. The training events lose nothing by being
+    used twice, have the shares that the contrastive loss wants, and their copies of one generated event, from which no
+    ratio that closes is learned (docs/results.md), do no harm: the ratio of the search is learned anew on its own pool.
+    They are dealt before all others, so that no setting but those of the training changes which they are.
+    """
+    section = config.systematics
+    if section is None or section.fine_tune is None:
+        return np.zeros(0, dtype=np.int64)
+    rows = training.record[ROW]
+    rng = generator(config.seed, "pools", "fine-tuning")
+    return np.concatenate([rows, stored.companions({TUNING: stored.shares(rows)}, rng)[TUNING]])
 
 
 def _signals(config: Config, stored: Stored, dealt: list[Events]) -> Events | None:

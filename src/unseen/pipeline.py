@@ -1,4 +1,4 @@
-"""The stages of a run in order: simulate -> train -> embed -> systematics -> search -> report."""
+"""The stages of a run in order: simulate -> train (-> finetune) -> embed -> systematics -> search -> report."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import numpy as np
 from unseen.arrays import write_arrays
 from unseen.config import Config, load_config, parse_config, to_yaml
 from unseen.context import RunContext
+from unseen.dealing import training_inputs
 from unseen.embed import Ensemble, Model, load_trained, train
 from unseen.embed.probes import evaluate_arrays
 from unseen.errors import ConfigError, did_you_mean
 from unseen.events import Events
 from unseen.events.atomic import write_json, write_whole
+from unseen.finetune_stage import check_tuning_events, finetune_stage
 from unseen.progress import Display
 from unseen.report_stage import report_stage, trained_files
 from unseen.search import SearchResult
@@ -96,6 +98,7 @@ def train_stage(run: RunContext) -> None:
     config = run.config
 
     def work(folder: Path) -> None:
+        check_tuning_events(run)
         with run.display.bar("training") as update:
 
             def show(done: int, total: int, losses: Mapping[str, float]) -> None:
@@ -104,10 +107,7 @@ def train_stage(run: RunContext) -> None:
             seed = small_seed(config.seed, "train")
             train(run.pools[0], config.train, folder, seed=seed, progress=show, say=run.display.say)
 
-    inputs = config.train.model_dump(mode="json") | {
-        "pools": config.pools.model_dump(mode="json"),
-        "select": config.select,
-    }
+    inputs = config.train.model_dump(mode="json") | training_inputs(config)
     run.stage("train", inputs, work, trained_files(config))
 
 
@@ -115,7 +115,7 @@ def embed_stage(run: RunContext) -> None:
     """Embed every pool, and probe how well the embedding tells the processes apart."""
 
     def work(folder: Path) -> None:
-        model = load_trained(run.out / "train")
+        model = load_trained(run.model)
         for name in POOLS:
             write_arrays(folder / f"{name}.npz", x=model.embed(run.pools[1][name]))
         probe = _probe(model, Events.concatenate([run.pools[1]["reference"], run.pools[1]["toys"]]), run.config.seed)
@@ -146,6 +146,7 @@ def _probe(model: Model | Ensemble, events: Events, seed: int) -> dict[str, Any]
 STAGES: dict[str, Callable[[RunContext], None]] = {
     "simulate": simulate_stage,
     "train": train_stage,
+    "finetune": finetune_stage,
     "embed": embed_stage,
     "systematics": systematics_stage,
     "search": search_stage,

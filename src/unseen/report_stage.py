@@ -11,8 +11,10 @@ import numpy as np
 from unseen.arrays import read_arrays
 from unseen.config import Config, to_yaml
 from unseen.context import RunContext
+from unseen.embed import FineTuned
 from unseen.embed.ensemble import ENSEMBLE, plan_members
 from unseen.events.atomic import write_whole
+from unseen.finetune_stage import tuning_said
 from unseen.report import ReportInputs, summary_figure, write_report
 from unseen.report.systematics import PAGE, SystematicsInputs, write_systematics
 from unseen.search_stage import IMPACT, result_content
@@ -52,6 +54,7 @@ def report_inputs(run: RunContext) -> ReportInputs:
     signal = run.config.data.signal
     *_, losses = trained_files(run.config)  # of several models, the last one's
     history = json.loads((run.out / "train" / losses).read_text(encoding="utf-8"))
+    tuned = FineTuned.load(run.model) if run.fine_tuned else None
     weight = reference.weight * (run.config.pools.expected / reference.weight.sum())
     return ReportInputs(
         title=run.config.name,
@@ -73,6 +76,8 @@ def report_inputs(run: RunContext) -> ReportInputs:
         provenance=run.provenance(),
         durations=run.seconds,
         systematics_page=None if run.config.systematics is None else LINK,
+        tuning_history=() if tuned is None else tuned.history,
+        tuning=None if tuned is None else tuning_said(run.config, tuned),
     )
 
 

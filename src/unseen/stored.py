@@ -81,16 +81,25 @@ class Stored:
         groups = {self.events.label_names.index(label): number for label, number in expected.items() if number > 0}
         return {group: number / max(self._size(group), 1) for group, number in groups.items()}
 
-    def companions(self, shares: Mapping[str, Mapping[int, float]], rng: np.random.Generator) -> dict[str, Rows]:
-        """Deal the events that do not pass: each goes into a pool with the probability that it has in the group."""
+    def companions(
+        self, shares: Mapping[str, Mapping[int, float]], rng: np.random.Generator, taken: Rows | None = None
+    ) -> dict[str, Rows]:
+        """Deal the events that do not pass: each goes into a pool with the probability that it has in the group.
+
+        Rows that are `taken` go nowhere, and the others make up for them.
+        """
+        gone = np.zeros(len(self.events), dtype=np.bool_)
+        gone[[] if taken is None else taken] = True
         found: dict[str, list[Rows]] = {name: [] for name in shares}
         group = self.group
         for g in np.unique(group).tolist():
-            free = rng.permutation(np.flatnonzero(~self.selected & self.may & (group == g)))
-            p = np.clip([wanted.get(g, 0.0) for wanted in shares.values()], 0.0, 1.0)
+            mine = ~self.selected & self.may & (group == g)
+            free = rng.permutation(np.flatnonzero(mine & ~gone))
+            more = mine.sum() / max(len(free), 1)
+            p = np.clip([more * wanted.get(g, 0.0) for wanted in shares.values()], 0.0, 1.0)
             numbers = rng.multinomial(len(free), [*(p / max(p.sum(), 1.0)), max(1.0 - p.sum(), 0.0)])
-            for name, mine in zip(shares, np.split(free, np.cumsum(numbers[:-1]))[:-1], strict=True):
-                found[name].append(mine)
+            for name, rows in zip(shares, np.split(free, np.cumsum(numbers[:-1]))[:-1], strict=True):
+                found[name].append(rows)
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
     def rest(self, names: Sequence[str], dealt: Iterable[Events]) -> Rows:

@@ -55,7 +55,7 @@ def systematics_stage(run: RunContext) -> None:
         return
 
     def work(folder: Path) -> None:
-        model = load_trained(run.out / "train")
+        model = load_trained(run.model)
         fit, held = _parts(run.pools[1][RATIO], section.ratio.held_out, run.config.seed)
         ratio = _learn(run, section, model, fit)
         samples = _held_out(run, section, model, ratio, held)
@@ -85,7 +85,7 @@ def _parts(events: Events, held_out: float, seed: int) -> tuple[Events, Events]:
 def _learn(run: RunContext, section: RunSystematics, model: Model | Ensemble, events: Events) -> DensityRatio:
     """The ratio of all nuisances: that of an overall normalisation is known, the others' is learned from events."""
     known = [row for row in section.nuisances if is_overall(row)]
-    learned = NuisanceSet([row for row in section.nuisances if not is_overall(row)])
+    learned = NuisanceSet(section.moving)
     parts = [_fit(run, section.ratio, learned, model, events)] if len(learned) else []
     dimensions = parts[0].n_features if parts else model.embed(events[:1]).shape[1]
     return join(*parts, *(_yield(row, dimensions, section.ratio.width) for row in known))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ class ReportInputs:
     reference, data   Events in the same order, or None where the sample is not of collisions
     signal_label      a label of `data`: shown as truth, never used in the verdict
     systematics_page  address and words of the page on systematic uncertainties, where there is one
+    tuning_history    one mapping per epoch of a fine-tuning (`FineTuned.history`); tuning: what is said of it in a table
     history           name -> one number per epoch (`train_loss`, `val_loss`, `epoch`); probe: name -> number
 
     Errors: ShapeError, NonFiniteError, NotEnoughEventsError.
@@ -56,6 +57,8 @@ class ReportInputs:
     durations: Mapping[str, float] = field(default_factory=dict)
     axis_names: tuple[str, ...] = ()
     systematics_page: tuple[str, str] | None = None
+    tuning_history: Sequence[Mapping[str, Any]] = ()
+    tuning: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         _check_matrix("z_reference", self.z_reference)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unseen.report import tables
 from unseen.report.figures.corner import corner
+from unseen.report.figures.fine_tuning import fine_tuning_figure
 from unseen.report.figures.latent import latent_scatter
 from unseen.report.figures.null import null_distribution
 from unseen.report.figures.observables import observable_plots
@@ -78,8 +79,16 @@ def _embedding(inputs: ReportInputs) -> Section:
     text = f"Every event became {inputs.dimensions} number{'s' if inputs.dimensions > 1 else ''}."
     if training is None:
         text += " No training was recorded for this run."
-    plots = (corner(inputs),) if training is None else (corner(inputs), training)
-    return Section("embedding", "The embedding", text, plots, () if probe is None else (probe,))
+    tuning = fine_tuning_figure(inputs.tuning_history) if inputs.tuning_history else None
+    tuned = tables.mapping(
+        "Fine-tuning for the nuisance parameters, after the training. The density ratio of the search is another one, "
+        "learned on independent events.",
+        inputs.tuning,
+    )
+    if tuning is not None:
+        text += " It was trained, and then fine-tuned for the nuisance parameters."
+    plots = tuple(plot for plot in (corner(inputs), training, tuning) if plot is not None)
+    return Section("embedding", "The embedding", text, plots, tuple(table for table in (tuned, probe) if table))
 
 
 def _provenance(inputs: ReportInputs) -> Section:

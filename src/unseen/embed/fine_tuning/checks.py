@@ -19,7 +19,7 @@ from unseen.events import Events, Schema
 from unseen.events.selection import passes, remove_objects
 from unseen.systematics import NuisanceSet
 
-__all__ = ["check_fine_tuning", "one_model"]
+__all__ = ["check_fine_tuning", "check_sample", "one_model"]
 
 LOOKED_AT = 4096  # events on which every nuisance has to change something
 
@@ -35,8 +35,16 @@ def one_model(model: Model | Ensemble) -> Model:
 
 
 def check_fine_tuning(model: Model, events: Events, nuisances: NuisanceSet, config: FineTuneConfig) -> None:
-    """Errors: SchemaError, NuisanceError, NegativeWeightError, SelectionError, NotEnoughEventsError, as in `check`."""
+    """Errors: SchemaError (not that of the model), and those of `check_sample`."""
     _same_schema(model.schema, events.schema)
+    check_sample(events, nuisances, config)
+
+
+def check_sample(events: Events, nuisances: NuisanceSet, config: FineTuneConfig) -> None:
+    """What can be said before there is a model.
+
+    Errors: NuisanceError, NegativeWeightError, SelectionError, NotEnoughEventsError.
+    """
     if not len(nuisances):
         raise NuisanceError("no nuisance parameters: fine-tuning needs one at least, e.g. NuisanceSet.builtin()")
     negative = int((events.weight < 0).sum())
