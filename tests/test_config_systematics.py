@@ -73,6 +73,34 @@ def test_what_cannot_be_profiled_is_named(sections: dict[str, Any], message: str
         parsed(**sections)
 
 
+def test_fine_tuning_is_a_section_of_its_own() -> None:
+    settings = {"method": "invariant", "head": {"name": "free", "hidden": [8]}, "alpha": 3, "refit": {"copies": 2}}
+    config = parsed(systematics={"nuisances": TABLE, "fine_tune": settings})
+    assert (config.systematics.fine_tune.method, config.systematics.fine_tune.head.hidden) == ("invariant", (8,))
+    assert [row.parameter for row in config.systematics.moving] == ["jet-scale"]
+    assert parse_config(yaml.safe_load(to_yaml(config))) == config
+
+
+@pytest.mark.parametrize(
+    ("settings", "others", "message"),
+    [
+        ({"epoch": 3}, {}, "unknown key 'systematics.fine_tune.epoch'; did you mean 'epochs'?"),
+        ({"method": "covarant"}, {}, "systematics.fine_tune: no method of fine-tuning 'covarant'; did you mean 'cova"),
+        ({"head": "fre"}, {}, "systematics.fine_tune: no head 'fre'"),
+        ({"width": 7}, {}, "systematics.fine_tune: width 7 proposes nu beyond 5"),
+        ({"head_epochs": 3, "epochs": 3}, {}, "systematics.fine_tune: head_epochs 3 leaves nothing"),
+        ({}, {"train": {"folds": 2}}, "fine-tunes one model, and train.folds train several: leave it out"),
+        ({}, {"train": {"folds": 2, "ensemble": 3}}, "train.folds and train.ensemble train several: leave them out"),
+        ({}, {"nuisances": ["normalisation"]}, "fine_tune: an overall normalisation moves no event"),
+        ({}, {"ratio": {"pool": "train"}}, "set ratio.pool to 'own'"),
+    ],
+)
+def test_what_cannot_be_fine_tuned_is_named(settings: dict[str, Any], others: dict[str, Any], message: str) -> None:
+    section = {"nuisances": TABLE, **{key: others[key] for key in others if key != "train"}, "fine_tune": settings}
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        parsed(systematics=section, train=others.get("train", {}))
+
+
 def test_the_yield_is_uncertain_once() -> None:
     """An overall normalisation in the table takes the place of the default; of a choice only if both are meant."""
     assert parsed(systematics={"nuisances": TABLE}).search.normalisation == "known"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from unseen.config import Config, parse_config
-from unseen.dealing import load_pools
+from unseen.dealing import RATIO, TUNING, load_pools, training_inputs
 from unseen.errors import NotEnoughEventsError, NuisanceRangeError, SchemaError, SelectionError
 from unseen.events import Events, Sample, read, select
 from unseen.sources import check_config, plan
@@ -66,6 +66,65 @@ def test_the_events_of_a_ratio_have_the_mixture_of_the_data(data_folder: Path) -
     for name, share in MIXTURE.items():
         assert kept.of(name).weight.sum() / kept.weight.sum() == pytest.approx(share)
     assert kept.weight.mean() == pytest.approx(1.0)
+
+
+def tuned(**ratio: Any) -> dict[str, Any]:
+    return {**SECTION, "ratio": {**SECTION["ratio"], **ratio}, "fine_tune": {"epochs": 2}}
+
+
+def test_fine_tuning_has_the_training_events_and_what_was_stored_beside_them(data_folder: Path) -> None:
+    """Of 1060 (504) selected and 140 (296) other events of w (qcd), the same fractions of both; of no other pool."""
+    sizes = {**POOLS, "train": 300, "train_mixture": {"w": 0.5, "qcd": 0.5}}
+    training, pools = load_pools(configured(data_folder, systematics=tuned(), pools=sizes), Path("unused"))
+    events = pools[TUNING]
+    assert sources(select(events)) == sources(training)
+    for name, n, others in (("w", 1060, 140), ("qcd", 504, 296)):
+        part, expected = events.of(name), others * 150 / n
+        assert (~passing(part)).sum() == pytest.approx(expected, abs=4 * np.sqrt(expected))
+        assert select(part).weight.sum() == pytest.approx(300 * MIXTURE[name])
+    assert not sources(events) & set().union(*(sources(pool) for name, pool in pools.items() if name != TUNING))
+    plain = load_pools(configured(data_folder, systematics=SECTION, pools=sizes), Path("unused"))[1]
+    assert all(pools[name] == plain[name] for name in plain if name != RATIO)
+    assert select(pools[RATIO]) == select(plain[RATIO])
+
+
+def test_the_ratio_keeps_its_share_of_what_does_not_pass_when_some_of_it_is_taken(data_folder: Path) -> None:
+    """Companions over the expected number, of 40 deals each: 1 within its error, whoever was served before."""
+    stored = Stored.of(read(data_folder / "qcd_more.h5"), None)
+    rows = np.flatnonzero(stored.selected)
+    wanted = {"a": stored.shares(rows[:200])}
+    before, n = stored.shares(rows[200:400]), (~stored.selected).sum()
+    for reserved in (False, True):
+        found = []
+        for seed in range(40):
+            rng = np.random.default_rng(seed)
+            taken = stored.companions({"b": before}, rng)["b"] if reserved else None
+            dealt = stored.companions(wanted, rng, taken=taken)["a"]
+            assert taken is None or not set(dealt) & set(taken)
+            found.append(len(dealt))
+        expected = n * wanted["a"][0]
+        assert np.mean(found) == pytest.approx(expected, abs=4 * np.sqrt(expected / 40))
+
+
+def test_no_setting_of_what_comes_later_changes_the_events_of_a_fine_tuning(data_folder: Path) -> None:
+    first = load_pools(configured(data_folder, systematics=tuned()), Path("unused"))[1][TUNING]
+    for changes in ({"systematics": tuned(events=400)}, {"systematics": tuned(), "data": {"nu": {"jet-scale": 1.0}}}):
+        assert load_pools(configured(data_folder, **changes), Path("unused"))[1][TUNING] == first
+
+
+def test_training_events_from_shared_files_depend_on_how_many_the_others_take(data_folder: Path) -> None:
+    """A signal in the data, or more data to thin, deals the shared files anew: the training has to know."""
+    files = {name: [str(data_folder / f"{name}_more.h5")] for name in ("w", "qcd")}
+    signal = {"signal": {"process": "ato4l", "events": 3}}
+    test = {**files, "ato4l": [str(data_folder / "ato4l.h5")]}
+
+    def inputs(**changes: Any) -> dict[str, Any]:
+        return training_inputs(configured(data_folder, **changes))
+
+    shared, own = {"test": test}, {"test": test, "train": files}
+    assert inputs(files=shared) != inputs(files=shared, data=signal)
+    assert inputs(files=shared) == inputs(files=shared, systematics=tuned(events=400))
+    assert inputs(files=own) == inputs(files=own, data=signal)
 
 
 def test_processes_that_the_data_do_not_have_teach_nothing(w_events: Events) -> None:

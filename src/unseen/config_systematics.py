@@ -92,7 +92,8 @@ class RunSystematics(_Section):
         description="Search once more with each parameter frozen, search.n_toys_beside toys each; auto: up to five.",
     )
     fine_tune: Annotated[FineTuneConfig | None, WrapValidator(_with_place)] = Field(
-        default=None, description="Fine-tune the embedding for the nuisances before it is used; null: leave it as it is."
+        default=None,
+        description="Fine-tune the embedding for the nuisances before it is used; null: use it as trained.",
     )
     yield_twice: bool = Field(
         default=False,

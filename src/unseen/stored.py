@@ -161,7 +161,7 @@ def weighted_to(mixture: Mapping[str, float], events: Events) -> Events:
     counts = np.bincount(kept.label[passing(kept)], minlength=len(kept.label_names))
     shares = np.array([mixture.get(name, 0.0) for name in kept.label_names]) * (counts > 0)
     if not shares.any():
-        raise NotEnoughEventsError(f"a density ratio has no selected events of {', '.join(mixture)} to learn from")
+        raise NotEnoughEventsError(f"there are no selected events of {', '.join(mixture)} to learn from")
     per_event = shares / shares.sum() * counts.sum() / np.maximum(counts, 1)
     return replace(kept, weight=per_event[kept.label])
 

@@ -31,7 +31,7 @@ class ReportInputs:
     reference, data   Events in the same order, or None where the sample is not of collisions
     signal_label      a label of `data`: shown as truth, never used in the verdict
     systematics_page  address and words of the page on systematic uncertainties, where there is one
-    tuning_history    one mapping per epoch of a fine-tuning (`FineTuned.history`); tuning: what is said of it in a table
+    tuning_history    `FineTuned.history` where the embedding was fine-tuned; tuning: what a table says of it
     history           name -> one number per epoch (`train_loss`, `val_loss`, `epoch`); probe: name -> number
 
     Errors: ShapeError, NonFiniteError, NotEnoughEventsError.
