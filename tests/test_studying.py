@@ -265,6 +265,7 @@ def test_a_dry_run_prints_entries_and_cost_and_writes_nothing(
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert summary["entries"] == ["leading_pt", "dim=2", "dim=3"]
     assert summary["core_seconds"] > 0
+    assert summary["not_in_core_seconds"] == {}
     assert [path.name for path in config.parent.iterdir()] == ["study.yaml"]
 
 

@@ -176,10 +176,16 @@ def _write_report(folder: Path, shown: StudyTable, config_text: str) -> None:
 def cost_lines(listed: Sequence[Entry], cost: Cost) -> list[str]:
     """A dry run in words."""
     lines = [f"{entry.name}  ({entry.kind})" for entry in listed]
-    toys = f"{cost.toys:,} toys times widths".replace(",", " ")
-    return [
-        *lines,
-        f"{cost.entries} entries, {cost.trainings} trainings, about {toys}",
+    lines += [
+        f"{cost.entries} entries, {cost.trainings} trainings, about {_grouped(cost.toys)} toys times widths",
         f"about {duration(cost.seconds)} on one core, from short measurements here: training "
-        f"{duration(cost.training_seconds)}, toys {duration(cost.toy_seconds)}; ceiling and optuna not counted",
+        f"{duration(cost.training_seconds)}, toys {duration(cost.toy_seconds)}",
     ]
+    if cost.uncounted:
+        more = ", ".join(f"{_grouped(n)} {kind}" for kind, n in cost.uncounted.items())
+        lines.append(f"not in that time: {more}")
+    return lines
+
+
+def _grouped(n: int) -> str:
+    return f"{n:,}".replace(",", " ")

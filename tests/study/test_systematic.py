@@ -15,7 +15,8 @@ from unseen.events import select
 from unseen.power.rival import Samples
 from unseen.search.validate import Floats
 from unseen.stored import passing
-from unseen.study import draw_study_pools, parse_study
+from unseen.study import draw_study_pools, entries, parse_study
+from unseen.study.estimate import uncounted
 from unseen.study.stored import at_mixture
 from unseen.study.systematic import power_kept, with_preserved
 from unseen.studying import prepare_study, run_study
@@ -82,6 +83,12 @@ def test_a_row_has_the_numbers_and_a_second_run_keeps_it(folder: Path) -> None:
     cells = json.loads(row["nu.robustness.cells"])
     # 0, 2 on either axis and one combination, with the signal at two of them, for two treatments.
     assert len(cells) == 2 * (4 + 2)
+    told = uncounted(entries(parse_study(made)), parse_study(made), 1)
+    for name in SECTION["treatments"]:
+        toys = [cell["n_toys"] for cell in cells if cell["treatment"] == name]
+        assert told[f"toys times widths ({name})"] == sum(toys) + SECTION["null_toys"]
+    assert told["closure points"] == len(json.loads(row["nu.closure.points"]))
+    assert told["pull samples"] == sum(point["n_samples"] for point in json.loads(row["nu.pull.points"]))
     assert {cell["treatment"] for cell in cells} == {"ignored", "profiled"}
     assert 0.0 <= row["nu.robustness.profiled.lowest"] <= row["nu.robustness.profiled.highest"] <= 1.0
     folder_of = outcome.folder

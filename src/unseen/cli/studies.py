@@ -158,7 +158,8 @@ def study(
         listed, cost = measure_cost(path, out, seed)
         if not as_json:
             typer.echo("\n".join(cost_lines(listed, cost)))
-        finish({"entries": [entry.name for entry in listed], "core_seconds": round(cost.seconds, 1)}, as_json)
+        seconds = {"core_seconds": round(cost.seconds, 1), "not_in_core_seconds": dict(cost.uncounted)}
+        finish({"entries": [entry.name for entry in listed]} | seconds, as_json)
         return
     outcome = run_study(path, out=out, seed=seed, worker_count=workers, cluster=cluster, display=Display(quiet))
     if not quiet and not as_json:

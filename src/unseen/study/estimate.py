@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,12 +14,16 @@ from unseen.embed import train
 from unseen.power.rival import Samples
 from unseen.power.setup import fitted_kernel
 from unseen.seeds import generator
+from unseen.study.covariance.columns import robustness_grid
+from unseen.study.covariance.moved import nu_grid
+from unseen.study.covariance.settings import CovarianceConfig
 from unseen.study.grid import Entry
 from unseen.study.measure import one_thread
 from unseen.study.pools import StudyPools
 from unseen.study.settings import PowerConfig, StudyConfig
+from unseen.systematics import NuisanceSet
 
-__all__ = ["Cost", "estimate"]
+__all__ = ["Cost", "estimate", "uncounted"]
 
 STEPS, TIMED_EPOCHS = 6, 4  # of training that are timed
 TIMED_TOYS = 100
@@ -30,13 +34,17 @@ COARSE_NULL = 2000
 
 @dataclass(frozen=True)
 class Cost:
-    """Of all entries together: trainings, toys (times widths), and measured seconds on one core."""
+    """Of all entries together: trainings, toys (times widths), and measured seconds on one core.
+
+    `uncounted` is work that is known by its number alone: no second of it is in `seconds`.
+    """
 
     entries: int
     trainings: int
     toys: int
     training_seconds: float
     toy_seconds: float
+    uncounted: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -54,22 +62,56 @@ def estimate(entries: Sequence[Entry], config: StudyConfig, pools: StudyPools) -
     epochs = {entry.name: entry.training.epochs for entry in models if entry.training is not None}
     training = sum(epochs[entry.name] * len(pools.train) * per_event[_kind(entry)] for entry in models) * rounds
     searches = [entry for entry in entries if entry.kind != "ceiling"]
-    toys = sum(maps if entry.widths == "several" else 1 for entry in searches) * _toys(config)
+    columns = sum(maps if entry.widths == "several" else 1 for entry in searches)
+    toys = columns * _scan_toys(config.power, len(config.signals) + len(config.leave_out), rounds)
     fits = len(searches) * rounds * len(config.power.normalisations) * per_fit
-    return Cost(len(entries), len(models) * rounds, toys, training, toys * per_toy + fits)
+    more = uncounted(entries, config, maps)
+    return Cost(len(entries), len(models) * rounds, toys, training, toys * per_toy + fits, more)
 
 
-def _toys(config: StudyConfig) -> int:
-    """Toys of one entry and width."""
-    power = config.power
-    signals = len(config.signals) + len(config.leave_out)
+def _scan_toys(power: PowerConfig, signals: int, nulls: int) -> int:
+    """Toys of one entry and width; a test that knows the yield has one null for each of `nulls` references."""
     total = signals * len(power.normalisations) * (COARSE + FINE) * power.toys
     for normalisation in power.normalisations:
         if normalisation == "free":  # its null depends on the number of data events
             total += signals * (FINE * power.null_toys + COARSE * min(COARSE_NULL, power.null_toys))
         else:
-            total += (1 + len(config.leave_out)) * power.null_toys
+            total += nulls * power.null_toys
     return total
+
+
+def uncounted(entries: Sequence[Entry], config: StudyConfig, maps: int) -> dict[str, int]:
+    """Return how much there is to do of what nobody times here, by kind; `maps` are the widths of an entry's test."""
+    searches = [entry for entry in entries if entry.kind != "ceiling"]
+    found = {
+        "fine-tunings": sum(entry.fine_tune is not None for entry in entries) * (1 + len(config.leave_out)),
+        "scans with rivals": len(searches) * (1 + len(config.leave_out)) * len({*config.power.tests} - {"kernel"}),
+        "ceilings": (len(entries) - len(searches)) * len(config.signals),
+        "trials of optuna": 0 if config.optuna is None else config.optuna.trials,
+    }
+    if config.systematics is not None:
+        columns = sum(maps if entry.widths == "several" else 1 for entry in searches)
+        learned = sum(entry.fine_tune is None for entry in searches)
+        found |= _of_systematics(config.systematics, config, len(searches), columns, learned)
+    return {kind: n for kind, n in found.items() if n}
+
+
+def _of_systematics(
+    section: CovarianceConfig, config: StudyConfig, searches: int, columns: int, learned: int
+) -> dict[str, int]:
+    """Return what is measured under nuisance parameters, of all entries; toys count once for each width."""
+    k = len(NuisanceSet.parse(section).names)
+    grid, with_signal = robustness_grid(section, k, config.seed)
+    data = section.toys * (len(grid) + len(with_signal) * len(section.n_signal or config.signals))
+    kept = config.power.model_copy(update={"normalisations": ("known",)})
+    scans = 2 if section.power_kept else 0  # with nu profiled and with nu known
+    return {
+        "density ratios": learned + (searches if section.information else 0),
+        "closure points": searches * len(nu_grid(k, section.values, section.combinations, config.seed)),
+        "pull samples": searches * section.pull_points * section.pull_samples,
+        **{f"toys times widths ({name})": columns * (section.null_toys + data) for name in section.treatments},
+        "toys times widths (power_kept)": columns * scans * _scan_toys(kept, len(config.signals), 1),
+    }
 
 
 def _kind(entry: Entry) -> str:

@@ -25,7 +25,7 @@ from unseen.study.covariance.settings import CovarianceConfig
 from unseen.study.covariance.treatments import Situation
 from unseen.systematics.ratio import Closure
 
-__all__ = ["COLUMNS", "Represented", "covariance_columns"]
+__all__ = ["COLUMNS", "Represented", "covariance_columns", "robustness_grid"]
 
 Values = dict[str, Any]
 SIGMAS = 3.0  # of the background: signal events in the data unless their number is given
@@ -193,19 +193,23 @@ def overlap_columns(on: Represented) -> Values:
     return values
 
 
+def robustness_grid(config: CovarianceConfig, k: int, seed: int) -> tuple[list[Floats], list[int]]:
+    """Return the points nu (k,) of robustness, and the indices of those that get signals: nu = 0 and combinations."""
+    values = [value for value in config.robust_values if value != 0.0]
+    grid = [np.zeros(k)] if 0.0 in config.robust_values else []
+    grid += [value * np.eye(k)[i] for i in range(k) for value in values]
+    mixed = nu_grid(k, config.values, config.combinations, seed)[k * len(config.values) :]
+    grid += mixed
+    return grid, [i for i, nu in enumerate(grid) if not nu.any() or i >= len(grid) - len(mixed)]
+
+
 def robustness_columns(on: Represented) -> Values:
     """Rates of p < 0.05 of every treatment, at each parameter's values and with signals at nu = 0 and combinations."""
     config = on.config
     if not config.treatments:
         return {}
-    k = len(on.names)
-    values = [value for value in config.robust_values if value != 0.0]
-    grid = [on.zero] if 0.0 in config.robust_values else []
-    grid += [value * np.eye(k)[i] for i in range(k) for value in values]
-    mixed = nu_grid(k, config.values, config.combinations, on.seed)[k * len(config.values) :]
-    grid += mixed
+    grid, with_signal = robustness_grid(config, len(on.names), on.seed)
     numbers = config.n_signal or dict.fromkeys(on.signals, SIGMAS * on.n_data**0.5)
-    with_signal = [i for i, nu in enumerate(grid) if not nu.any() or i >= len(grid) - len(mixed)]
     signals = {
         i: [Injected(name, on.signals[name](grid[i]), n) for name, n in numbers.items() if name in on.signals]
         for i in with_signal
