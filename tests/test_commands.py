@@ -28,7 +28,7 @@ from unseen.errors import (
 )
 from unseen.events import ADC2021, read, select
 
-CONFIG = {"simulate": {}, "search": {"n_centers": 30, "widths": [1.0], "n_toys": 20}}
+CONFIG = {"search": {"n_centers": 30, "widths": [1.0], "n_toys": 20}}
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import torch
 import yaml
 
-from unseen.config import load_config, parse_config, to_yaml
+from unseen.config import SearchConfig, load_config, load_search, parse_config, to_yaml
 from unseen.embed.objectives import SupConConfig
 from unseen.errors import ConfigError, MissingFileError
 from unseen.events import ADC2021
@@ -98,3 +98,35 @@ def test_files_that_are_not_configurations(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("a: [1, 2\n")
     with pytest.raises(ConfigError, match=r"bad\.yaml is not valid YAML"):
         load_config(tmp_path / "bad.yaml")
+
+
+SECTION = {"n_centers": 30, "widths": [1.0]}
+
+
+@pytest.mark.parametrize("content", [{"search": SECTION}, {**MINIMAL, "search": SECTION}])
+def test_a_search_is_read_from_its_section_alone_or_from_a_run(tmp_path: Path, content: Any) -> None:
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(content))
+    found = load_search(tmp_path / "c.yaml")
+    assert found == SearchConfig(n_centers=30, widths=(1.0,))
+    assert found.model_fields_set == {"n_centers", "widths"}  # what is not said has defaults of its own
+    assert load_search(None) == SearchConfig()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"search": {"n_centres": 30}}, r"c\.yaml: unknown key 'search\.n_centres'; did you mean 'n_centers'"),
+        ({"search": {"n_centers": 0}}, r"c\.yaml: search\.n_centers: .*greater than 0"),
+        ({"search": None}, r"c\.yaml: search: "),
+        ({"serch": SECTION}, "unknown key 'serch'; did you mean 'search'"),
+        (SECTION, r"c\.yaml: 'n_centers' belongs into a section 'search', e\.g\. search: \{n_centers: 30\}"),
+        ({"pools": {}, "search": SECTION}, "'pools' belongs to a run.* section 'search' alone"),
+        ({**MINIMAL, "pools": {"toys": -1}}, r"pools\.toys"),
+        ({}, "search: Field required"),
+        ([], "mapping"),
+    ],
+)
+def test_mistakes_in_the_file_of_a_search_are_named(tmp_path: Path, content: Any, message: str) -> None:
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match=message):
+        load_search(tmp_path / "c.yaml")

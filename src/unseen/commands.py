@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unseen.arrays import FloatArray, read_arrays, write_arrays
-from unseen.config import SearchConfig, load_config
+from unseen.config import load_search
 from unseen.embed import Model, embed_on, load_trained
 from unseen.errors import ConfigError, WeightError
 from unseen.events import read
@@ -79,7 +79,7 @@ def search_arrays(
     `accept_failed_closure`.
     """
     check_cluster(cluster, workers)
-    settings = load_config(config).search if config else SearchConfig()
+    settings = load_search(config)
     samples = _samples(reference, data, pool, ratio)
     r, d, given = samples["reference"], samples["data"], samples["data"].ratio
     if np.ptp(d.weights) > 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import (
@@ -13,17 +13,14 @@ from pydantic import (
     Field,
     ModelWrapValidatorHandler,
     ValidationError,
-    field_validator,
     model_validator,
 )
 from pydantic.fields import FieldInfo
 
+from unseen.config_search import SearchConfig
 from unseen.config_systematics import RunSystematics
 from unseen.embed.settings import TrainingConfig
-from unseen.errors import ConfigError, MissingFileError, UnknownNameError, did_you_mean
-from unseen.search.normalisation import Normalisation
-from unseen.search.null import MIN_TOYS
-from unseen.search.scale import parse_widths
+from unseen.errors import ConfigError, MissingFileError, did_you_mean
 from unseen.simulate.settings import SimulationConfig
 
 __all__ = [
@@ -34,6 +31,7 @@ __all__ = [
     "SearchConfig",
     "SignalConfig",
     "load_config",
+    "load_search",
     "mistakes",
     "parse_config",
     "read_yaml",
@@ -105,65 +103,6 @@ class PoolsConfig(_Section):
         for name, shares in (("mixture", self.mixture), ("train_mixture", self.train_mixture or {"all": 1.0})):
             if not shares or min(shares.values()) < 0 or abs(sum(shares.values()) - 1) > 1e-6:
                 raise ValueError(f"{name} must hold non-negative shares that add up to 1, got {shares}")
-        return self
-
-
-class SearchConfig(_Section):
-    """The hypothesis test (`unseen.KernelTest`)."""
-
-    widths: str | float | tuple[float, ...] = Field(
-        default="auto",
-        description="Kernel widths in units of the standardised embedding; auto: six, from percentiles of the pairwise "
-        "distances; percentile(90): one of them, or several with commas.",
-    )
-    n_centers: int = Field(default=1000, gt=0, description="Nystrom centres, M.")
-    penalty: float = Field(default=1e-6, gt=0, description="lambda of the penalised loss.")
-    statistic: Literal["converged", "one_step", "linear"] = Field(
-        default="converged", description="converged fit, the published single Newton step, or the quadratic form."
-    )
-    normalisation: str = Field(
-        default="constrained(0.05)",
-        description="How well the expected yield is known: known, constrained(FRACTION) or free (shape only). Results "
-        "are quoted with free beside it.",
-    )
-    calibration: Literal["auto", "toys", "linear", "asymptotic", "permutation"] = Field(
-        default="auto", description="auto: refitted toys; for statistic linear the analytic null if its check passes."
-    )
-    combination: Literal["smallest_p", "mean_p", "fisher", "cauchy", "harmonic_mean"] = Field(
-        default="smallest_p", description="How the p-values of the widths become one statistic."
-    )
-    memory_budget: float = Field(default=2.0, gt=0, description="GiB of kernel features held; beyond it recomputed.")
-    precision: Literal["mixed", "float64"] = Field(default="mixed", description="How kernel features are stored.")
-    device: Literal["cpu", "cuda", "auto"] = Field(default="cpu", description="Where fits are computed.")
-    n_toys: int = Field(default=1000, ge=MIN_TOYS, description="Refitted toys; p resolves 1 / (n_toys + 1).")
-    n_toys_beside: int = Field(default=200, ge=MIN_TOYS, description="Toys for the other normalisation, quoted beside.")
-    toy_reference: Literal["redrawn", "fixed"] = Field(
-        default="redrawn",
-        description="Whether toys redraw the reference with the data or condition on the one at hand.",
-    )
-
-    @field_validator("widths")
-    @classmethod
-    def _positive(cls, widths: str | float | tuple[float, ...]) -> str | float | tuple[float, ...]:
-        try:
-            parse_widths(widths)
-        except ConfigError as error:
-            raise ValueError(str(error)) from error
-        return widths
-
-    @field_validator("normalisation")
-    @classmethod
-    def _readable(cls, normalisation: str) -> str:
-        try:
-            Normalisation.parse(normalisation)
-        except (ConfigError, UnknownNameError) as error:
-            raise ValueError(str(error)) from error
-        return normalisation
-
-    @model_validator(mode="after")
-    def _possible(self) -> SearchConfig:
-        if self.calibration in ("linear", "asymptotic") and self.statistic != "linear":
-            raise ValueError(f"calibration '{self.calibration}' needs statistic 'linear', not '{self.statistic}'")
         return self
 
 
@@ -247,6 +186,37 @@ def mistakes(error: ValidationError, model: type[BaseModel] = Config) -> str:
 def load_config(path: str | Path) -> Config:
     """Read and check a YAML file. Errors: MissingFileError, ConfigError."""
     return parse_config(read_yaml(Path(path)), origin=str(path))
+
+
+class _SearchFile(_Section):
+    """A file for the commands that search arrays and nothing before."""
+
+    search: SearchConfig
+
+
+def load_search(path: str | Path | None) -> SearchConfig:
+    """Return the section `search` of a run's configuration, or of a file with nothing else; None: the defaults.
+
+    Errors: MissingFileError, ConfigError.
+    """
+    if path is None:
+        return SearchConfig()
+    content, origin = read_yaml(Path(path)), str(path)
+    others = {field.alias or name for name, field in Config.model_fields.items()} - {"search"}
+    if not isinstance(content, dict) or {"simulate", "files"} & {*content}:
+        return parse_config(content, origin).search
+    if beside := sorted(others & {*content}):
+        raise ConfigError(
+            f"{origin}: '{beside[0]}' belongs to a run, which says where its events come from ('simulate' or 'files'): "
+            "complete it, or leave the section 'search' alone"
+        )
+    if bare := sorted(SearchConfig.model_fields.keys() & {*content}):
+        example = f"search: {{{bare[0]}: {content[bare[0]]}}}"
+        raise ConfigError(f"{origin}: '{bare[0]}' belongs into a section 'search', e.g. {example}")
+    try:
+        return _SearchFile.model_validate(content).search
+    except ValidationError as error:
+        raise ConfigError(f"{origin}: {mistakes(error, _SearchFile)}") from error
 
 
 def read_yaml(path: Path) -> Any:

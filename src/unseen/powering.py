@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from unseen.arrays import FloatArray, read_arrays
 from unseen.commands import unweighted
-from unseen.config import SearchConfig, load_config, mistakes
+from unseen.config import SearchConfig, load_search, mistakes
 from unseen.embed import Model
 from unseen.errors import ConfigError, NotEnoughEventsError, UnknownProcessError, did_you_mean
 from unseen.events import Events, read
@@ -144,7 +144,7 @@ def _study(
 
 def _search_settings(options: PowerOptions) -> SearchConfig:
     """Return the search's configuration with what the options say otherwise."""
-    settings = load_config(options.config).search if options.config else SearchConfig()
+    settings = load_search(options.config)
     said = {name: getattr(options, name) for name in ("calibration", "statistic", "normalisation")}
     changes = {name: value for name, value in said.items() if value is not None}
     try:

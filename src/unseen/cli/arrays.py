@@ -71,7 +71,7 @@ def search(
         float | None,
         typer.Option(min=0, help="Expected number of data events; default: the reference's sum of weights."),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML; its 'search' section is used.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML with a section 'search'; one of a run will do.")] = None,
     toys: Annotated[int | None, typer.Option(min=1, help="Number of toys; overrides the configuration.")] = None,
     ratio: Annotated[
         Path | None,

@@ -49,7 +49,7 @@ def power(
     tests: Annotated[
         str, typer.Option(help="Tests on the same toys, e.g. kernel,mmd,c2st,ceiling (docs/rivals.md has them all).")
     ] = "kernel",
-    config: Annotated[Path | None, typer.Option(help="YAML; its 'search' section is used.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML with a section 'search'; one of a run will do.")] = None,
     seed: SeedOption = None,
     workers: WorkersOption = None,
     cluster: ClusterOption = None,
