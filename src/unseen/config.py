@@ -130,6 +130,17 @@ class Config(_Section):
             raise ValueError("say where the events come from: exactly one of 'simulate' and 'files'")
         return self
 
+    @model_validator(mode="after")
+    def _columns(self) -> Config:
+        given, dim = self.search.embeddings, self.train.encoder.dim
+        if given is not None and self.train.several:
+            raise ValueError(
+                "search.embeddings is set by the run where train.folds or train.ensemble gives several: leave it out"
+            )
+        if given is not None and sum(given) != dim:
+            raise ValueError(f"search.embeddings {list(given)} adds up to {sum(given)}, train.encoder.dim is {dim}")
+        return self
+
     @model_validator(mode="wrap")
     @classmethod
     def _profiled(cls, content: Any, handler: ModelWrapValidatorHandler[Config]) -> Config:

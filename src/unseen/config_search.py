@@ -40,6 +40,18 @@ class SearchConfig(BaseModel):
     combination: Literal["smallest_p", "mean_p", "fisher", "cauchy", "harmonic_mean"] = Field(
         default="smallest_p", description="How the p-values of the widths become one statistic."
     )
+    embeddings: tuple[int, ...] | None = Field(
+        default=None,
+        description="Numbers of columns of several embeddings side by side, each with its own widths, all in one "
+        "p-value; null: one. A run knows those of its folds and ensembles.",
+    )
+    rank_tolerance: float = Field(
+        default=0.01,
+        ge=0.0,
+        lt=1.0,
+        description="Kernel directions are dropped while they move t by less than this fraction of the null's spread; "
+        "0 keeps all.",
+    )
     memory_budget: float = Field(default=2.0, gt=0, description="GiB of kernel features held; beyond it recomputed.")
     precision: Literal["mixed", "float64"] = Field(default="mixed", description="How kernel features are stored.")
     device: Literal["cpu", "cuda", "auto"] = Field(default="cpu", description="Where fits are computed.")
@@ -67,6 +79,13 @@ class SearchConfig(BaseModel):
         except (ConfigError, UnknownNameError) as error:
             raise ValueError(str(error)) from error
         return normalisation
+
+    @field_validator("embeddings")
+    @classmethod
+    def _columns(cls, embeddings: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if embeddings is not None and (not embeddings or min(embeddings) < 1):
+            raise ValueError("name the number of columns of every embedding, each at least 1, e.g. [4, 6]")
+        return embeddings
 
     @model_validator(mode="after")
     def _possible(self) -> SearchConfig:

@@ -18,7 +18,7 @@ def kernel_test(
 ) -> KernelTest:
     """The test that `config` describes, with another normalisation if one is given.
 
-    `embeddings`: columns of each of several embeddings side by side; None for one.
+    `embeddings`: columns of each of several embeddings side by side; None for those that `config` names.
     """
     return KernelTest(
         widths=config.widths,
@@ -31,7 +31,8 @@ def kernel_test(
         memory_budget=config.memory_budget,
         precision=config.precision,
         device=config.device,
-        embeddings=embeddings,
+        embeddings=embeddings or config.embeddings,
+        rank_tolerance=config.rank_tolerance,
     )
 
 
