@@ -102,6 +102,18 @@ def test_expected_defaults_to_the_weights_and_zero_is_an_error(folder: Path, see
         search(folder, expected=0.0)
 
 
+@pytest.mark.parametrize("pool", [True, False])
+def test_an_expectation_that_was_assumed_is_told_where_it_does_not_fit(folder: Path, pool: bool) -> None:
+    files = {} if pool else {"pool": None}
+    with pytest.raises(NotEnoughEventsError, match=r"toys of 600 expected events.*was not given.* 600, was assumed"):
+        search(folder, expected=None, **files)
+    with pytest.raises(NotEnoughEventsError) as told:
+        search(folder, expected=600, **files)
+    assert "not given" not in str(told.value)
+    (folder / "c.yaml").write_text(yaml.safe_dump({"search": {**CONFIG["search"], "normalisation": "free"}}))
+    assert search(folder, expected=None, **files)["n_data"] == 60  # toys of shape alone have as many events as the data
+
+
 def test_without_a_pool_half_of_the_reference_is_set_apart(folder: Path, seen: type[Recorded]) -> None:
     x = read_arrays(folder / "R.npz")["x"]
     search(folder, pool=None)

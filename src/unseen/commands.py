@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from numpy.typing import NDArray
 from unseen.arrays import FloatArray, read_arrays, write_arrays
 from unseen.config import load_search
 from unseen.embed import Model, embed_on, load_trained
-from unseen.errors import ConfigError, WeightError
+from unseen.errors import ConfigError, NotEnoughEventsError, WeightError
 from unseen.events import read
 from unseen.events.atomic import write_json
 from unseen.progress import Display
 from unseen.ratios import auxiliary_values, ratios_of
 from unseen.search import RatioCoefficients
+from unseen.search.toys import not_given
 from unseen.search.validate import as_events, as_weights
 from unseen.searching import calibrate, kernel_test, toy_workers
 from unseen.seeds import generator, small_seed
@@ -98,7 +100,8 @@ def search_arrays(
             ratio=r.ratio,
             accept_failed_closure=accept_failed_closure,
         )
-        with display.bar("toys") as update:
+        assumed = expected is None and test.normalisation != "free"  # toys of shape alone have the data's own number
+        with display.bar("toys") as update, _adding(not_given(total, assumed)):
             calibrate(
                 test,
                 settings,
@@ -114,6 +117,15 @@ def search_arrays(
     content: dict[str, Any] = json.loads(test.search(d.x, ratio=given, auxiliary=measured).to_json())
     write_json(out, content)
     return content
+
+
+@contextmanager
+def _adding(note: str) -> Iterator[None]:
+    """Put `note` behind the message of events that do not suffice."""
+    try:
+        yield
+    except NotEnoughEventsError as error:
+        raise NotEnoughEventsError(f"{error}{note}") from error
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,13 @@ def test_evaluate_refuses_what_it_cannot_use(trained: Rival) -> None:
         trained.evaluate(np.abs(codes), expected, [1, 2])
 
 
+def test_an_expectation_that_was_assumed_is_told_where_it_does_not_fit() -> None:
+    x = np.random.default_rng(4).normal(size=(600, 2))
+    rival = SMALL["mahalanobis"]().fit(x[:300], settings=x[300:400])
+    with pytest.raises(NotEnoughEventsError, match=r"was not given.* 300, was assumed"):
+        rival.calibrate(x[400:], n_toys=20)
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_unusable_events_have_named_errors(name: str) -> None:
     rng = np.random.default_rng(4)

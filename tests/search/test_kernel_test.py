@@ -279,6 +279,15 @@ def test_bad_data_and_pools_are_named(ready: KernelTest) -> None:
     test = small_test().fit(reference, expected=N)
     with pytest.raises(errors.NotEnoughEventsError, match="at least 125"):
         test.calibrate(pool[:100])
+    without = small_test().fit(reference)
+    assumed = rf"'expected', the number of data events, was not given.* {len(reference)}, was assumed"
+    with pytest.raises(errors.NotEnoughEventsError, match=assumed):
+        without.calibrate(pool[:700])
+    with pytest.raises(errors.NotEnoughEventsError, match=assumed):
+        without.pseudo_data(pool[:700], {}).statistics(0, 10, 1)
+    with pytest.raises(errors.NotEnoughEventsError) as told:
+        without.calibrate(pool[:20], n_data=int(N))  # of what was assumed nothing is used
+    assert "not given" not in str(told.value)
     with pytest.raises(errors.OverlapError, match="reference"):
         test.calibrate(np.vstack([pool, reference[:100]]))
     with pytest.raises(errors.ConfigError, match="n_toys"):

@@ -159,7 +159,8 @@ class Rival(ABC):
         sample.check_new("pool", keys)
         n_toys = check_count("n_toys", n_toys, MIN_TOYS)
         seed = check_count("seed", seed, 0)
-        plan = plan_toys(n_toys, sample.expected, len(sample.reference), len(x), "redrawn", seed)
+        n = len(sample.reference)
+        plan = plan_toys(n_toys, sample.expected, n, len(x), "redrawn", seed, assumed=sample.assumed)
         self.attach(np.concatenate([sample.reference, x]))
         t = np.empty((n_toys, len(self.columns)))
         for first in range(0, n_toys, self.batch):

@@ -15,7 +15,7 @@ __all__ = ["Sample"]
 
 @dataclass(frozen=True)
 class Sample:
-    """Reference and settings events (n, d) in raw units with their `row_keys`; `expected` is N."""
+    """Reference and settings events (n, d) in raw units with their `row_keys`; `expected` is N, perhaps `assumed`."""
 
     reference: Floats = field(repr=False)
     settings: Floats = field(repr=False)
@@ -23,6 +23,7 @@ class Sample:
     from_reference: bool
     keys: Keys = field(repr=False)
     settings_keys: Keys = field(repr=False)
+    assumed: bool
 
     @classmethod
     def split(
@@ -42,6 +43,7 @@ class Sample:
             split.from_reference,
             row_keys(split.reference),
             row_keys(split.settings),
+            split.assumed,
         )
 
     def check_new(self, name: str, keys: Keys) -> None:

@@ -85,6 +85,7 @@ def pack_fitted(fitted: Fitted) -> tuple[Arrays, dict[str, Any]]:
         "n_settings": settings.n_settings,
         "constant": settings.scale.constant,
         "expected": fitted.expected,
+        "assumed": fitted.assumed,
         "from_reference": fitted.from_reference,
         "nuisances": _pack_nuisances(fitted.nuisances),
     }
@@ -119,6 +120,7 @@ def unpack_fitted(
     return Fitted(
         settings=Settings(scale, centers, maps, header["n_settings"], arrays["curvature"], arrays["curvature_weights"]),
         expected=header["expected"],
+        assumed=header.get("assumed", False),
         from_reference=header["from_reference"],
         normalisation=normalisation,
         penalty=penalty,

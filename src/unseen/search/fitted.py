@@ -32,7 +32,8 @@ __all__ = ["Fitted", "Split", "split_reference"]
 class Split:
     """Events (n, d) and weights of the reference and of the settings; the reference weights sum to `expected`.
 
-    `rows` (n,) are those that the reference's events have in what was handed in.
+    `rows` (n,) are those that the reference's events have in what was handed in; `assumed` says that `expected` was not
+    given.
     """
 
     reference: Floats
@@ -42,6 +43,7 @@ class Split:
     settings_weights: Floats
     from_reference: bool
     rows: Index
+    assumed: bool
 
 
 def split_reference(
@@ -72,7 +74,7 @@ def split_reference(
         check_disjoint("settings", row_keys(apart), "the reference", row_keys(x))
     if w.sum() <= 0:
         raise WeightError("the reference weights left after setting events apart sum to zero")
-    return Split(x, w * (total / w.sum()), total, apart, apart_w, settings is None, rows)
+    return Split(x, w * (total / w.sum()), total, apart, apart_w, settings is None, rows, expected is None)
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class Fitted:
 
     `keys` and `settings_keys` are the `row_keys` of reference and settings events. Features of the reference are kept
     while they fit in half of the memory budget.
+
+    `assumed`: `expected` was not given and is the sum of the reference's weights as they came.
 
     With `nuisances` to profile, `beside` (n, p) are their columns psi; the yield is one of them, and `normalisation` is
     "known".
@@ -98,6 +102,7 @@ class Fitted:
     compute: Compute
     nuisances: Nuisances | None = None
     beside: Floats | None = None
+    assumed: bool = False
     _held: dict[int, tuple[Features, Tensor]] = field(default_factory=dict, repr=False, compare=False)
     _planned: dict[int, tuple[float, float]] = field(default_factory=dict, repr=False, compare=False)
     _chords: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)

@@ -160,6 +160,7 @@ class KernelTest:
             compute=self._compute,
             nuisances=nuisances,
             beside=beside,
+            assumed=split.assumed,
         )
         self._null, self._pool_keys, self._ratio = None, None, None
         return self

@@ -106,6 +106,7 @@ class Simulation:
             # Toys of the data's own N_D condition on the yield, its auxiliary measurement included.
             sigma=0.0 if option.free or n_data is not None else option.sigma,
             signal=signal,
+            assumed=self.fitted.assumed,
         )
 
 

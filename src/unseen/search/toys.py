@@ -31,7 +31,7 @@ from unseen.errors import ConfigError, NotEnoughEventsError
 from unseen.search.subsets import random_parts, random_subset
 from unseen.search.validate import Floats
 
-__all__ = ["REFERENCES", "Codes", "Index", "ToyPlan", "plan_toys", "positive_poisson"]
+__all__ = ["REFERENCES", "Codes", "Index", "ToyPlan", "not_given", "plan_toys", "positive_poisson"]
 
 REFERENCES = ("redrawn", "fixed")
 MARGIN_SIGMA = 5.0  # the pool must hold N plus this many standard deviations
@@ -129,12 +129,14 @@ def plan_toys(
     accept: Floats | None = None,
     sigma: float = 0.0,
     signal: tuple[int, int] = (0, 0),
+    assumed: bool = False,
 ) -> ToyPlan:
     """Return a plan of `n_toys` toys, or raise NotEnoughEventsError when the pool cannot supply them.
 
     `n_data` fixes N_D in every toy (a test of shape alone, conditional on the yield); None throws it from
     Poisson(expected), given at least one event. `sigma` is the width of the thrown log yield. `signal`: how many signal
-    events every toy has beyond that, and how many there are to draw them from.
+    events every toy has beyond that, and how many there are to draw them from. `assumed`: nobody has given `expected`,
+    which errors then say.
     """
     if n_toys < 1 or seed < 0:
         raise ConfigError(f"n_toys is {n_toys} and seed is {seed}; expected n_toys >= 1 and seed >= 0")
@@ -147,6 +149,7 @@ def plan_toys(
         raise NotEnoughEventsError(
             f"the pool has {available} events{effective}; toys of {expected:g} expected events (reference {reference}) "
             f"need at least {needed} (20 times the expectation, {20 * expected:g}, is better)"
+            + not_given(expected, assumed and n_data is None)
         )
     rng = np.random.default_rng([seed])
     counts = np.full(n_toys, n_data) if n_data is not None else positive_poisson(rng, expected, n_toys)
@@ -158,6 +161,16 @@ def plan_toys(
         raise NotEnoughEventsError(f"pseudo-data with {n_signal} signal events were asked for, there are {n_source}")
     total = expected * np.exp(thrown)
     return ToyPlan(reference, n_reference, n_pool, counts + n_signal, total, seed, accept, n_signal, n_source)
+
+
+def not_given(expected: float, assumed: bool) -> str:
+    """Return what an error adds where the number of data events was `assumed`."""
+    if not assumed:
+        return ""
+    return (
+        "; 'expected', the number of data events, was not given, and the sum of the reference's weights, "
+        f"{expected:g}, was assumed"
+    )
 
 
 def _available(accept: Floats, n_reference: int, reference: str) -> int:
