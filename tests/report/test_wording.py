@@ -77,12 +77,11 @@ def test_a_tail_is_only_said_to_be_checked_where_a_check_passed() -> None:
     assert "tail" not in context(far | {"p_value": 0.3, "z": 0.52})
 
 
-def test_context_counts_widths_and_toys_that_failed() -> None:
+def test_context_counts_widths_and_says_what_weakens_a_result() -> None:
     text = context(result(widths=[0.5, 1.0, 2.0], combination="smallest_p", n_data=1234, expected=1200.0))
     assert text.startswith("1,234 events observed, 1,200 expected.")
     assert "3 kernel widths were tried and combined (smallest p); the p-value includes that choice." in text
     assert "tried" not in context(result(widths=[0.5]))
-    assert "Toys that did not converge: 3." in context(result(checks={"unconverged_toys": 3, "fewer_centers": False}))
     assert "fewer kernel centres than asked" in context(result(checks={"fewer_centers_than_asked": True}))
     assert "2 % of the data lie farther out" in context(result(checks={"far_outside": 0.02}))
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from tests.search.problems import Floats, mixture, small_test
 from unseen import errors
 from unseen.search import KernelTest, SearchResult, compute, refit
 from unseen.search.compute import PRECISIONS
+from unseen.search.statistic import Fit, fit_batch
 
 N = 80.0
 
@@ -262,6 +265,19 @@ def nan_at(x: Floats, value: float) -> Floats:
 def test_bad_fits_are_named(arguments: dict[str, object], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         KernelTest(n_centers=20).fit(**({"reference": sample(0, 100)} | arguments))
+
+
+def test_one_toy_that_does_not_converge_ends_the_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nothing to count: a null with a number that is not a minimum would be wrong."""
+
+    def first_is_stuck(*arguments: Any) -> Fit:
+        fit = fit_batch(*arguments)
+        return dataclasses.replace(fit, converged=torch.arange(len(fit.converged)) > 0)
+
+    monkeypatch.setattr(refit, "fit_batch", first_is_stuck)
+    test = small_test().fit(sample(0, 800), expected=N)
+    with pytest.raises(errors.ConvergenceError, match=r"1 of \d+ fits of toys did not reach their minimum"):
+        test.calibrate(sample(1, 1600), n_toys=20)
 
 
 def test_bad_data_and_pools_are_named(ready: KernelTest) -> None:

@@ -73,8 +73,6 @@ def caveats(checks: Mapping[str, Any]) -> list[str]:
     if checks.get("fewer_centers_than_asked") is True:
         found.append("The test had fewer kernel centres than asked for.")
     found += _of_ratio((checks.get("nuisances") or {}).get("ratio") or {})
-    if checks.get("unconverged_toys"):
-        found.append(f"Toys that did not converge: {checks['unconverged_toys']}.")
     return found
 
 

@@ -66,7 +66,6 @@ def observed_checks(settings: Settings, reference: Floats, data: Floats, expecte
         "toy_reference": null.reference,
         "n_pool": null.n_pool,
         "pool_overlap": expected / drawn_from,
-        "unconverged_toys": 0,
     }
 
 
