@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from tests.search.nuisances import SHIFT, STRETCH, both_delta
+from tests.search.nuisances import SHIFT, STRETCH, Floats, both_delta
 from unseen.errors import NonFiniteError, NotEnoughEventsError
 from unseen.search.normalisation import Normalisation
 from unseen.search.profile_nuisances import Nuisances
@@ -74,6 +77,72 @@ def test_one_event_of_a_large_rate_does_not_leave_the_others_out() -> None:
         plan_of(RatioCoefficients(linear), nu=(1.5,))
 
 
+def step(x: Floats) -> RatioCoefficients:
+    """Many events share the largest rate."""
+    return RatioCoefficients(np.where(x > 2.2, 1.2, 0.0))
+
+
+def rate(x: Floats) -> RatioCoefficients:
+    return RatioCoefficients(np.full_like(x, 0.3))
+
+
+def advice(make: Callable[[Floats], RatioCoefficients], reference: str, n_pool: int, seed: int) -> tuple[int, str]:
+    """Return the size of pool that is asked for where `n_pool` events are too few, and how; 0 where they are enough."""
+    x = np.random.default_rng([seed, n_pool]).normal(size=(2000 + n_pool, 1))
+    nuisances = Nuisances.of(make(x), Normalisation(0.0))
+    source = np.ones(len(x))
+    source[:2000] = reference == "redrawn"
+    columns = nuisances.columns("x", make(x))
+    try:
+        plan_profiled(
+            plan_toys(100, 300.0, 2000, n_pool, reference, 7), nuisances, source, columns, None, fixed_n=False
+        )
+    except NotEnoughEventsError as error:
+        found = re.search(r"enlarge the pool to about (\d+) events(.*)", str(error))
+        assert found is not None
+        return int(found[1]), found[2]
+    return 0, ""
+
+
+@pytest.mark.parametrize(
+    ("make", "reference", "n_pool"), [(step, "redrawn", 1500), (step, "fixed", 1500), (rate, "redrawn", 500)]
+)
+def test_a_pool_of_the_size_that_is_advised_is_enough_and_a_quarter_less_is_not(
+    make: Callable[[Floats], RatioCoefficients], reference: str, n_pool: int
+) -> None:
+    enough, how = advice(make, reference, n_pool, 1)
+    assert how == ""
+    assert advice(make, reference, enough, 2) == (0, "")
+    assert advice(make, reference, 3 * enough // 4, 3)[0] > 0
+
+
+@pytest.mark.parametrize("slope", [0.2, 0.4])
+def test_where_single_events_have_the_largest_rates_advice_is_a_bound_and_ends_soon(slope: float) -> None:
+    """A larger pool reaches farther into the tail of r, here a lognormal distribution."""
+
+    def shift(x: Floats) -> RatioCoefficients:
+        return RatioCoefficients(slope * x, np.full((len(x), 1, 1), -(slope**2) / 2))
+
+    n_pool, sizes = 500, []
+    while (found := advice(shift, "redrawn", n_pool, len(sizes)))[0]:
+        assert found[1] == " at least, since single events have the largest rates"
+        assert found[0] > n_pool
+        n_pool = found[0]
+        sizes.append(n_pool)
+    assert 1 <= len(sizes) <= 4
+
+
+def test_an_assumed_expectation_is_told_where_profiled_toys_cannot_be_drawn() -> None:
+    columns = Nuisances.of(step(X), Normalisation(0.0)).columns("x", step(X))
+    arguments = Nuisances.of(step(X), Normalisation(0.0)), np.ones(len(X)), columns, (2.0,)
+    for fixed in (False, True):
+        with pytest.raises(NotEnoughEventsError) as told:
+            plan_profiled(plan_toys(9, 5000.0, 4000, 8000, "redrawn", 7), *arguments, fixed_n=fixed, assumed=True)
+        assert ("5000, was assumed" in str(told.value)) is not fixed
+
+
 def test_rates_beyond_numbers_are_named() -> None:
     with pytest.raises(NonFiniteError, match="standard unit"):
         plan_of(RatioCoefficients(np.full((len(X), 1), 1e4)), nu=(1.0,))
+    with pytest.raises(NonFiniteError, match="no sample holds them"):
+        plan_of(RatioCoefficients(np.full((len(X), 1), 60.0)), nu=(1.0,))

@@ -25,7 +25,7 @@ from unseen.search.pseudo import PseudoData
 from unseen.search.refit import Recipe, toy_statistics
 from unseen.search.simulation import Simulation
 from unseen.search.subsets import random_subset
-from unseen.search.toys import MARGIN_SIGMA, Codes, Index, ToyPlan, positive_poisson
+from unseen.search.toys import Codes, Index, ToyPlan, hits_for, positive_poisson, rounded_up
 from unseen.search.validate import Floats, as_events, as_weights, check_disjoint, row_keys
 
 __all__ = ["Other", "other_statistics", "randomised_statistics"]
@@ -198,10 +198,11 @@ def _plan(
     left = len(simulation.pool) / len(simulation.weights)
     for count, part in zip(counts.max(axis=0).tolist(), parts, strict=True):
         accepted = float(part.chance.sum()) * (1.0 if part.owner is None else left)
-        if accepted - MARGIN_SIGMA * np.sqrt(accepted) < count:
+        if accepted < hits_for(count):
+            enough = rounded_up(len(part.chance) * hits_for(count) / accepted)
             raise NotEnoughEventsError(
                 f"a toy needs {count} data events and about {accepted:.0f} of the pool's {len(part.chance)} can "
-                "be data: enlarge it"
+                f"be data: enlarge it to about {enough} events"
             )
     auxiliary = None
     if fitted.nuisances is not None:

@@ -89,7 +89,9 @@ class Simulation:
         if nuisances is None or self.beside is None or self.fitted.beside is None:
             return plan
         psi = np.concatenate([self.fitted.beside, self.beside])
-        return plan_profiled(plan, nuisances, self.source, psi, nu, fixed_n=n_data is not None)
+        return plan_profiled(
+            plan, nuisances, self.source, psi, nu, fixed_n=n_data is not None, assumed=self.fitted.assumed
+        )
 
     def nominal_plan(self, n_toys: int, seed: int, n_data: int | None, signal: tuple[int, int] = (0, 0)) -> ToyPlan:
         """Return the plan of toys whose background is nominal, whatever is profiled."""

@@ -31,7 +31,17 @@ from unseen.errors import ConfigError, NotEnoughEventsError
 from unseen.search.subsets import random_parts, random_subset
 from unseen.search.validate import Floats
 
-__all__ = ["REFERENCES", "Codes", "Index", "ToyPlan", "not_given", "plan_toys", "positive_poisson"]
+__all__ = [
+    "REFERENCES",
+    "Codes",
+    "Index",
+    "ToyPlan",
+    "hits_for",
+    "not_given",
+    "plan_toys",
+    "positive_poisson",
+    "rounded_up",
+]
 
 REFERENCES = ("redrawn", "fixed")
 MARGIN_SIGMA = 5.0  # the pool must hold N plus this many standard deviations
@@ -161,6 +171,17 @@ def plan_toys(
         raise NotEnoughEventsError(f"pseudo-data with {n_signal} signal events were asked for, there are {n_source}")
     total = expected * np.exp(thrown)
     return ToyPlan(reference, n_reference, n_pool, counts + n_signal, total, seed, accept, n_signal, n_source)
+
+
+def hits_for(n: int) -> float:
+    """Return how many events to accept on average so that MARGIN_SIGMA standard deviations fewer are still `n`."""
+    return float(((MARGIN_SIGMA + np.sqrt(MARGIN_SIGMA**2 + 4.0 * n)) / 2.0) ** 2)
+
+
+def rounded_up(n: float) -> int:
+    """Return `n` with two significant digits, or the next larger such number: no advice is better known than that."""
+    unit = 10 ** max(int(np.floor(np.log10(max(n, 1.0)))) - 1, 0)
+    return int(np.ceil(n / unit)) * unit
 
 
 def not_given(expected: float, assumed: bool) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.study.covariance.gaussian import NAMES, at, delta, nominal
-from unseen.errors import ConfigError, NuisanceError, OverlapError, ShapeError, UnknownNameError
+from unseen.errors import ConfigError, NotEnoughEventsError, NuisanceError, OverlapError, ShapeError, UnknownNameError
 from unseen.search.elsewhere import Other, other_statistics
 from unseen.study.covariance import TREATMENTS, Injected, Situation, freeze_nuisances, impacts, moved, robustness
 
@@ -89,6 +89,19 @@ def test_the_same_events_at_nu_are_data_without_a_pool_of_their_own(situation: S
         other_statistics(pseudo, 0, (replace(other, same_event=owner[1:]),), 10, 1, point.nu)
     with pytest.raises(OverlapError, match="two events"):
         other_statistics(pseudo, 0, (replace(other, same_event=np.zeros_like(owner)),), 10, 1, point.nu)
+
+
+def test_a_pool_that_is_too_small_is_told_a_size_that_is_enough(situation: Situation) -> None:
+    pseudo = TREATMENTS["ignored"](situation).pseudo
+    z = nominal(20_000, 8)
+    weights = np.where(np.arange(len(z)) % 2, 1.0, 0.5)  # three quarters are accepted
+    with pytest.raises(NotEnoughEventsError, match="data events") as told:
+        other_statistics(pseudo, 0, (Other(z[:800], N_DATA, weights[:800]),), 20, 1)
+    enough = int(str(told.value).split("enlarge it to about ")[1].split()[0])
+    with pytest.raises(NotEnoughEventsError):
+        other_statistics(pseudo, 0, (Other(z[: 4 * enough // 5], N_DATA, weights[: 4 * enough // 5]),), 20, 1)
+    found = other_statistics(pseudo, 0, (Other(z[:enough], N_DATA, weights[:enough]),), 20, 1)
+    assert np.isfinite(found).all()
 
 
 def test_bad_input_is_named(situation: Situation) -> None:
