@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from unseen.errors import NotEnoughEventsError
-from unseen.search.toys import plan_toys
+from unseen.search.toys import MARGIN_SIGMA, hits_for, plan_toys, rounded_up
 
 
 def test_reference_and_data_are_disjoint_and_the_right_size() -> None:
@@ -58,6 +58,16 @@ def test_redrawn_difference_has_the_variance_of_fresh_samples_even_from_a_small_
     expected = 1 / n_reference + 1 / n_data
     # each union estimates S^2 with relative variance 2 / 159 and the toys' variance with 2 / 99
     assert np.mean(ratio) / expected == pytest.approx(1.0, abs=5 * np.sqrt((2 / 159 + 2 / 99) / unions))
+
+
+@pytest.mark.parametrize(("n", "rounded"), [(0.2, 1), (7.0, 7), (99.5, 100), (1234.0, 1300), (52_000.0, 52_000)])
+def test_advice_is_rounded_up_to_two_digits(n: float, rounded: int) -> None:
+    assert rounded_up(n) == rounded
+
+
+def test_the_margin_of_accepted_events_is_met_exactly() -> None:
+    for n in (1, 60, 5000):
+        assert hits_for(n) - MARGIN_SIGMA * np.sqrt(hits_for(n)) == pytest.approx(n)
 
 
 def test_a_pool_that_is_too_small_is_named() -> None:

@@ -180,8 +180,8 @@ def hits_for(n: int) -> float:
 
 def rounded_up(n: float) -> int:
     """Return `n` with two significant digits, or the next larger such number: no advice is better known than that."""
-    unit = 10 ** max(int(np.floor(np.log10(max(n, 1.0)))) - 1, 0)
-    return int(np.ceil(n / unit)) * unit
+    unit = 10.0 ** max(np.floor(np.log10(max(n, 1.0))) - 1.0, 0.0)
+    return int(np.ceil(n / unit) * unit)
 
 
 def not_given(expected: float, assumed: bool) -> str:
