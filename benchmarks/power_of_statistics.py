@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from table import Row, row
+from table import Row, ends, row
 
 from unseen.power import Contender, Curve, Reading, Scan, ToyStore, power_result, run_scan
 from unseen.power.crossing import crossing
@@ -107,10 +107,9 @@ def report(signal: str, name: str, curves: dict[str, Curve], readings: tuple[Rea
             if c.n is None:
                 print(f"   {reading.name:25s} N_{level:g} unknown: {c.why}")
                 continue
-            low, high = (float("nan") if end is None else end for end in c.interval)
-            ratio = float("nan") if best is None else c.n / best
-            print(f"   {reading.name:25s} N_{level:g} {c.n:6.1f} ({low:.1f} to {high:.1f}), {ratio:.2f} of the best")
-            rows.append(row(f"{signal}, {reading.name}: N_{level:g} ({low:.1f} to {high:.1f})", c.n, "events", best))
+            ratio = "no width alone has one" if best is None else f"{c.n / best:.2f} of the best"
+            print(f"   {reading.name:25s} N_{level:g} {c.n:6.1f} ({ends(c)}), {ratio}")
+            rows.append(row(f"{signal}, {reading.name}: N_{level:g} ({ends(c)})", c.n, "events", best))
     return rows
 
 

@@ -48,13 +48,11 @@ def scan(statistic: str, scale: float, n_toys: int) -> dict[str, float]:
         toys = run_scan(plan, {"kernel": one.candidate}, {"kernel": True}, store, Threads(torch.get_num_threads()))
     thrown = time.perf_counter() - start
     curve = power_result(plan, {"kernel": one}, toys, {}).curves[0]
-    n2 = curve.crossings[0].n
-    return {
-        "fit": fitted,
-        "toys": thrown - fitted,
-        "whole": time.perf_counter() - start,
-        "n2": float("nan") if n2 is None else n2,
-    }
+    found = curve.crossings[0]
+    if found.n is None:
+        print(f"{statistic}: N_2 is unknown: {found.why}", flush=True)
+    n2 = {} if found.n is None else {"n2": found.n}
+    return {"fit": fitted, "toys": thrown - fitted, "whole": time.perf_counter() - start} | n2
 
 
 def main() -> None:
@@ -67,17 +65,18 @@ def main() -> None:
     options = parser.parse_args()
     rows: list[Row] = []
     for statistic in options.statistics:
-        seconds = scan(statistic, options.scale, options.toys)
+        seconds, before = scan(statistic, options.scale, options.toys), len(rows)
         of = f"{statistic}, {len(INJECTIONS)} injections of {options.toys} toys, seven widths"
         rows.append(row(f"{of}: whole scan (target)", seconds["whole"], "s", TARGET))
         rows.append(row(f"{of}: fit and settings", seconds["fit"], "s", None))
         toys = (len(INJECTIONS) + 2) * options.toys
         rows.append(row(f"{of}: a toy at all widths", 1e3 * seconds["toys"] / toys, "ms", None))
-        rows.append(row(f"{of}: N_2", seconds["n2"], "events", None))
+        if "n2" in seconds:
+            rows.append(row(f"{of}: N_2", seconds["n2"], "events", None))
         rows.append(
             row(f"{of}: peak memory so far", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, "GiB", None)
         )
-        for r in rows[-5:]:
+        for r in rows[before:]:
             print(f"{r['name']:90s} {r['value']:.4g} {r['unit']}", flush=True)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(rows, indent=2) + "\n")

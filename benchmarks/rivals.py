@@ -28,7 +28,7 @@ from one_dimensional import background as exponential
 from power_of_statistics import background as mixture
 from power_of_statistics import cluster
 from scipy import stats
-from table import Row, row
+from table import Row, ends, row
 
 from unseen import load, read
 from unseen.power import Contender, Curve, PowerResult, Scan, ToyStore, power_result, run_scan
@@ -208,9 +208,8 @@ def report(
         if c.n is None:
             words.append(f"{key} unknown ({c.why})")
             continue
-        low, high = (float("nan") if end is None else end for end in c.interval)
-        words.append(f"{key} {c.n:6.1f} ({low:.1f} to {high:.1f})")
-        rows.append(row(f"{title}: {key} ({low:.1f} to {high:.1f})", c.n, "events", best.setdefault(key, c.n)))
+        words.append(f"{key} {c.n:6.1f} ({': '.join(part for part in (ends(c), c.why) if part)})")
+        rows.append(row(f"{title}: {key} ({ends(c)})", c.n, "events", best.setdefault(key, c.n)))
     n_null, n_toys = curve.found[0].n_null, len(curve.found[0].p)
     print(f"{title:45s} {'; '.join(words)}; {milliseconds:.1f} ms; {n_null} null, {n_toys} each", flush=True)
     return rows
