@@ -11,6 +11,8 @@ combined statistic is equally likely.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,11 +49,14 @@ def log_p_among(t: Floats) -> Floats:
     return result
 
 
+@dataclass(frozen=True)
 class Tail:
     """The exponential tails of some sets of n samples each: above `start` (...,), with `total` (...,) excess of k."""
 
-    def __init__(self, start: NDArray[np.float64], total: NDArray[np.float64], k: int, n: int) -> None:
-        self.start, self.total, self.k, self.n = start, total, k, n
+    start: NDArray[np.float64]
+    total: NDArray[np.float64]
+    k: int
+    n: int
 
     @classmethod
     def of(cls, largest: Floats, n: int) -> Tail:
