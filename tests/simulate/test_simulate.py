@@ -127,12 +127,17 @@ if __name__ == "__main__":
 """
 
 
-def shards(out: Path, half: bool = False) -> set[str]:
-    """The shards that are whole; nothing half-written may lie beside them, but with `half`."""
-    assert half or not list(out.rglob("*.part"))
+def shards(out: Path) -> set[str]:
+    """The shards when nobody writes: all are whole, and nothing half-written lies beside them."""
+    assert not list(out.rglob("*.part"))
     found = {str(path.relative_to(out)) for path in out.glob("t*/*.h5")}
     assert all(valid_shard(out / name) for name in found)
     return found
+
+
+def any_whole_shard(out: Path) -> bool:
+    """Whether one is whole already; others may wait for their sidecars, which are written after them."""
+    return any(valid_shard(path) for path in out.glob("t*/*.h5"))
 
 
 @contextlib.contextmanager
@@ -184,10 +189,9 @@ def press_ctrl_c(out: Path) -> None:
 def kill_a_worker(out: Path) -> None:
     """Make everything on a local cluster of which a worker is killed after its first shard."""
     killed: list[int] = []
-    before = shards(out)
 
     def kill(now: Progress) -> None:
-        if len(shards(out, half=True)) > len(before) and not killed:
+        if not killed and any_whole_shard(out):
             killed.append(next(process.pid for process in active_children() if process.is_alive()))
             os.kill(killed[0], signal.SIGKILL)
 
