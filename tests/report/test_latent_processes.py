@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from sklearn.neighbors import KNeighborsClassifier
 
 from unseen.errors import MissingExtraError, NonFiniteError, NotEnoughEventsError, ShapeError, UnseenError
 from unseen.report.figures.latent_processes import latent_corner, process_clouds, signal_clouds
@@ -86,6 +87,17 @@ def test_without_umap_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     for call in (check_umap, lambda: umap_points(np.random.default_rng(0).normal(size=(50, 3)))):
         with pytest.raises(MissingExtraError, match=r"unseen\[umap\]"):
             call()
+
+
+@pytest.mark.slow
+def test_a_map_keeps_two_far_groups_apart_and_repeats() -> None:
+    pytest.importorskip("umap", exc_type=ImportError)
+    z = np.random.default_rng(0).normal(size=(600, 4)) + np.repeat([0.0, 8.0], 300)[:, None]
+    points = umap_points(z, seed=1)
+    np.testing.assert_array_equal(points, umap_points(z, seed=1))
+    group = np.repeat([0, 1], 300)
+    answer = KNeighborsClassifier(5).fit(points[::2], group[::2]).predict(points[1::2])
+    np.testing.assert_array_equal(answer, group[1::2])
 
 
 def test_what_umap_cannot_map_is_named_first() -> None:

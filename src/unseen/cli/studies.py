@@ -174,13 +174,13 @@ COMMANDS = {
         "Measure how many signal events a search needs: median Z, power, N_2, N_3 and N_5 of pseudo-data.\n\n"
         "Files are collisions (with --model) or .npz with an array x (n, d).\n\n"
         "Example: unseen power --model runs/x/train --background runs/x/simulate/test --signal "
-        "a_4l=runs/x/simulate/test --n-reference 5000 --n-data 500 --n-signal 0,5,10,20,40 --out power.json",
+        "ato4l=runs/x/simulate/test --n-reference 5000 --n-data 500 --n-signal 0,5,10,20,40 --out power.json",
     ),
     "probe": Command(
         probe,
         "Judge an embedding by labelled simulation that it was not trained on: probes, and measures of its shape.\n\n"
         "Example: unseen probe runs/x/train runs/x/simulate/test --processes w,qcd,z,tt --mixture adc2021 "
-        "--signal a_4l=runs/x/simulate/test --figure corner.png -o probe.json",
+        "--signal ato4l=runs/x/simulate/test --figure corner.png -o probe.json",
     ),
     "study": Command(
         study,

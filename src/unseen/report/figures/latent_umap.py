@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -38,7 +39,9 @@ def umap_points(z: ArrayLike, seed: int = 0, neighbours: int = NEIGHBOURS) -> ND
     if not np.isfinite(x).all():
         raise NonFiniteError("z has values that are not finite")
     check_umap()
-    import umap
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ImportWarning)  # that one of its kinds needs tensorflow, which is not used
+        import umap
 
     # A seed needs one thread, and says so in a warning unless it is given.
     reducer = umap.UMAP(n_components=2, n_neighbors=neighbours, random_state=seed, n_jobs=1)
