@@ -41,6 +41,11 @@ def test_gains_efficiencies_and_means() -> None:
     assert (mine["known.gain_raw"], mine["known.gain_raw_above"]) == (None, pytest.approx(np.sqrt(1000.0)))
     assert mine["known.gain_leading_pt"] == pytest.approx(np.sqrt(8.0))
     assert (mine["known.a.efficiency"], mine["known.efficiency"]) == (0.5, pytest.approx(0.5))
+    down, up = np.hypot(np.log(0.9), np.log(1.2)) * np.array([-1.0, 1.0])  # either end meets both kinds of error once
+    assert mine["known.a.efficiency_low"] == pytest.approx(0.5 * np.exp(down))
+    assert mine["known.a.efficiency_high"] == pytest.approx(0.5 * np.exp(up))
+    assert mine["known.gain_leading_pt_low"] == pytest.approx(np.sqrt(8.0) * np.exp(down / np.sqrt(2)))
+    assert (mine["known.a.gain_raw_low"], mine["known.gain_raw_high"]) == (None, None)
     assert compare(rows)[1]["known.n3"] is None
     assert {key: value for key, value in mine.items() if key in rows[-1]} == rows[-1]
 

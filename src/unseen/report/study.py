@@ -50,7 +50,7 @@ def _table(table: StudyTable, group: str, signals: list[str]) -> Table:
         cells += [_number(row, f"{group}.{signal}.n3") for signal in signals]
         cells.append(_number(row, f"{group}.n3"))
         cells += [_gain(row, f"{group}.gain_{name}") for name in BASELINES]
-        cells += [] if left_out else [_plain(row.get(f"{group}.efficiency"), "{:.2f}")]
+        cells += [] if left_out else [_quotient(row, f"{group}.efficiency")]
         rows.append(tuple(cells))
     return Table(_caption(table, group), tuple(head), tuple(rows))
 
@@ -75,7 +75,12 @@ def _plain(value: Any, form: str) -> str:
 
 def _gain(row: Values, key: str) -> str:
     above = row.get(f"{key}_above")
-    return _plain(row.get(key), "{:.2f}") if above is None else f"> {above:.2f}"
+    return _quotient(row, key) if above is None else f"> {above:.2f}"
+
+
+def _quotient(row: Values, key: str) -> str:
+    value, low, high = (_plain(row.get(f"{key}{end}"), "{:.2f}") for end in ("", "_low", "_high"))
+    return value if UNKNOWN in (low, high) else f"{value} ({low} to {high})"
 
 
 def _number(row: Values, key: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from unseen.power.result import LEVELS
 from unseen.study.grid import CEILING
+from unseen.study.quotient import quotient
 from unseen.study.rows import Values
 
 __all__ = ["BASELINES", "compare", "groups_of", "mean_number"]
@@ -37,7 +38,8 @@ def compare(rows: Sequence[Values]) -> list[Values]:
     `T.S.gain_raw`, `T.S.gain_leading_pt`: N_3 of that row over N_3 of this one; `..._above` where that row's N_3 is
     beyond all signal events, so that the gain (or the mean) is larger than this. `T.S.efficiency`: N_3 of the
     Neyman-Pearson row over this one: of shape alone for `free`, else the one that knows the yield. `T.gain_raw`, ...,
-    `T.efficiency`: geometric means.
+    `T.efficiency`: geometric means. All have `_low` and `_high`, with errors in quadrature; rows see the same toys, so
+    those of a gain are rather too wide.
     """
     groups = groups_of(rows)
     by_name = {row["name"]: row for row in rows}
@@ -79,16 +81,17 @@ def _ratios(row: Values, above: Values, group: str, of: str, signals: Sequence[s
     """Return N_3 of another row over N_3 of this one, for each signal and their geometric mean."""
     values: Values = {}
     for signal in signals:
-        own = row.get(f"{group}.{signal}.n3")
-        theirs, beyond = above.get(f"{of}.{signal}.n3"), above.get(f"{of}.{signal}.n3_above")
-        values[f"{group}.{signal}.{name}"] = theirs / own if own and theirs is not None else None
+        key = f"{group}.{signal}.{name}"
+        found = quotient(above, f"{of}.{signal}.n3", row, f"{group}.{signal}.n3")
+        values |= dict(zip((key, f"{key}_low", f"{key}_high"), found, strict=True))
+        own, beyond = row.get(f"{group}.{signal}.n3"), above.get(f"{of}.{signal}.n3_above")
         if beyond is not None or name.startswith("gain"):
-            values[f"{group}.{signal}.{name}_above"] = beyond / own if own and beyond is not None else None
-    each = [values[f"{group}.{signal}.{name}"] for signal in signals]
-    values[f"{group}.{name}"] = _mean(each) if all(each) else None
+            values[f"{key}_above"] = beyond / own if own and beyond is not None else None
+    values |= mean_number(values, group, signals, name)
     if name.startswith("gain"):
+        known = values[f"{group}.{name}"] is not None
         least = [values[f"{group}.{s}.{name}"] or values[f"{group}.{s}.{name}_above"] for s in signals]
-        values[f"{group}.{name}_above"] = _mean(least) if all(least) and not all(each) else None
+        values[f"{group}.{name}_above"] = _mean(least) if all(least) and not known else None
     return values
 
 

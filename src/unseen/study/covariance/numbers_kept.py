@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from unseen.errors import UnknownNameError, did_you_mean
+from unseen.study.quotient import quotient
 
 __all__ = ["NumberRatio", "number_ratio"]
 
@@ -40,16 +39,7 @@ def number_ratio(
         if key not in values:
             known = sorted(name.rsplit(".", 1)[0] for name in values if name.endswith(f".n{level:g}"))
             raise UnknownNameError(f"no numbers of '{test}.{signal}'{did_you_mean(f'{test}.{signal}', known)}")
-    n, m = before[key], after[key]
-    beyond = after.get(f"{key}_above")
-    if n is None or m is None or n <= 0:
-        least = beyond / n if beyond is not None and n else None
-        return NumberRatio(signal, None, (None, None), least)
-    ends: list[float | None] = []
-    for end, other, sign in (("low", "high", -1.0), ("high", "low", 1.0)):
-        mine, theirs = after.get(f"{key}_{end}"), before.get(f"{key}_{other}")
-        if not mine or not theirs:
-            ends.append(None)
-        else:
-            ends.append(float(m / n * np.exp(sign * np.hypot(np.log(mine / m), np.log(theirs / n)))))
-    return NumberRatio(signal, float(m / n), (ends[0], ends[1]))
+    value, *ends = quotient(after, key, before, key)
+    n, beyond = before[key], after.get(f"{key}_above")
+    least = beyond / n if value is None and beyond is not None and n else None
+    return NumberRatio(signal, value, (ends[0], ends[1]), least)
