@@ -11,7 +11,7 @@ from unseen import sources
 from unseen.config import Config, parse_config
 from unseen.dealing import load_pools, take_training
 from unseen.errors import ConfigError, MissingFileError, NotEnoughEventsError, OverlapError, UnknownProcessError
-from unseen.events import ADC2021, Events, Sample, read
+from unseen.events import ADC2021, Events, Sample, read, write_shard
 from unseen.sources import (
     check_config,
     files_hash,
@@ -99,6 +99,16 @@ def test_files_are_labelled_by_the_process_they_are_listed_under_and_selected(da
     assert counts(events) == {"a": selected[0] + selected[1], "b": selected[2]}
     everything = read_files(from_files(data_folder, select=False), paths)
     assert len(everything) == sum(len(read(path)) for group in paths.values() for path in group) > len(events)
+
+
+def test_of_a_sample_with_several_processes_each_is_read_under_its_own_name(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a.h5", labelled([0, 1, 1, 0, 1], ("w", "tt")))
+    config = from_files(tmp_path, select=False)
+    events = read_files(config, {"w": (tmp_path / "a.h5",), "tt": (tmp_path / "a.h5",)})
+    assert counts(events) == {"tt": 3, "w": 2}
+    assert events.of("w").record["source"].tolist() == [0, 3]
+    with pytest.raises(UnknownProcessError, match=r"a.h5 holds w, tt, but no 't'; did you mean 'tt'\?"):
+        read_files(config, {"t": (tmp_path / "a.h5",)})
 
 
 def test_data_from_a_file_are_taken_whole(data_folder: Path) -> None:

@@ -190,21 +190,33 @@ def _check_readable(key: str, path: Path) -> None:
 
 
 def read_files(config: Config, files: dict[str, tuple[Path, ...]], stored: bool = False) -> Events:
-    """Events of all files, labelled by the process they are listed under, after the selection; or all `stored`."""
-    parts = []
-    for process, paths in sorted(files.items()):
-        for path in paths:
-            events = read(path, schema=config.schema_, select=config.select and not stored)
-            relabelled = Events.create(
-                events.schema,
-                events.objects,
-                events.present,
-                label_names=(process,),
-                weight=events.weight,
-                record=events.record,
-            )
-            parts.append(relabelled)
-    return Events.concatenate(parts)
+    """Events of all files, labelled by the process they are listed under, after the selection; or all `stored`.
+
+    Of a sample with several processes, the one that it is listed under. Errors: UnknownProcessError (it is not there).
+    """
+    whole = {
+        path: read(path, schema=config.schema_, select=config.select and not stored)
+        for path in dict.fromkeys(path for paths in files.values() for path in paths)
+    }
+    return Events.concatenate(
+        [_as_process(whole[path], process, path) for process, paths in sorted(files.items()) for path in paths]
+    )
+
+
+def _as_process(events: Events, process: str, path: Path) -> Events:
+    """The events of a file that is listed under this process."""
+    names = events.label_names
+    if process not in names and len(names) > 1:
+        raise UnknownProcessError(f"{path} holds {', '.join(names)}, but no '{process}'{did_you_mean(process, names)}")
+    events = events.of(process) if process in names else events
+    return Events.create(
+        events.schema,
+        events.objects,
+        events.present,
+        label_names=(process,),
+        weight=events.weight,
+        record=events.record,
+    )
 
 
 def label_of(config: Config, process: str) -> str:
