@@ -7,7 +7,7 @@ import pytest
 
 from tests.report.systematics.conftest import SHIFTS
 from unseen.report.systematics import SystematicsInputs
-from unseen.report.systematics.movement import displacement, movement, shown_names, shown_planes, slide
+from unseen.report.systematics.movement import displacement, movement, shown_names, shown_planes, slide, strongest
 
 Make = Callable[..., SystematicsInputs]
 
@@ -35,6 +35,15 @@ def test_what_moves_most_comes_first_and_noise_does_not_count(make_inputs: Make)
     assert strength[0, 0] > 10 * strength[1].max()
     assert strength[0, 1] == strength[0, 2] == 0.0  # nothing moves there
     assert shown_names(make_inputs(), most=1) == [0]
+
+
+def test_a_yield_bends_no_axis_and_is_shown_only_where_nothing_else_moves(make_inputs: Make) -> None:
+    weight_at = make_inputs().weight_at.copy()
+    weight_at[2] = np.array([0.5, 2.0])[:, None]
+    inputs = make_inputs(weight_at=weight_at)
+    assert movement(inputs)[2].min() > movement(inputs)[:2].max()
+    assert movement(inputs, shape=True)[2].max() == 0.0
+    assert strongest(inputs, [0, 1, 2]) == [0, 1, 2]
 
 
 def test_displacements_are_those_of_one_standard_deviation(make_inputs: Make) -> None:

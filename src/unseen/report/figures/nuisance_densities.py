@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from unseen.report.plot import Plot
 from unseen.report.style import LEARNED, PROCESS_COLOURS, WIDTH, new_figure
 from unseen.report.systematics.inputs import SystematicsInputs
-from unseen.report.systematics.movement import Slide, bins_of, edges_of, movement, shown_axes, shown_names, slide
+from unseen.report.systematics.movement import Slide, bins_of, edges_of, shown_axes, shown_names, slide, strongest
 
 __all__ = ["density_figure", "response_figure"]
 
@@ -27,9 +27,9 @@ ROOM = 1.15
 
 
 def density_figure(inputs: SystematicsInputs) -> Plot:
-    """Every latent axis at the values of the nuisance parameter that moves it most; call inside `hep_style`."""
-    strength, axes = movement(inputs), shown_axes(inputs)
-    pairs = [(int(np.argmax(strength[:, column])), column) for column in axes]
+    """Every latent axis at the values of the nuisance parameter that bends it most; call inside `hep_style`."""
+    axes = shown_axes(inputs)
+    pairs = list(zip(strongest(inputs, axes), axes, strict=True))
     columns = min(len(pairs), 2)
     rows = -(-len(pairs) // columns)
     figure = new_figure(2.4 * rows + 0.5, WIDTH if columns == 1 else 1.6 * WIDTH)
@@ -45,9 +45,9 @@ def density_figure(inputs: SystematicsInputs) -> Plot:
     words = ", ".join(f"{inputs.axis_name(column)} by {inputs.names[nuisance]}" for nuisance, column in pairs)
     alt = f"Densities of latent axes at {_values(inputs)} standard deviations: {words}."
     caption = (
-        "Every latent axis with the nuisance parameter that moves it most. Filled: nominal events. Lines: the same "
-        "events with the parameter moved, selection included. Dots: what the density ratio says, nominal events "
-        "weighted by r. Dots on the lines: the embedding moves as predicted."
+        "Every latent axis with the nuisance parameter that changes its shape most. Filled: nominal events. Lines: "
+        "the same events with the parameter moved, selection included. Dots: what the density ratio says, nominal "
+        "events weighted by r. Dots on the lines: the embedding moves as predicted."
     )
     return Plot("densities", figure, alt, caption + _left_out_axes(inputs, axes), wide=columns > 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -21,6 +22,7 @@ __all__ = [
     "shown_names",
     "shown_planes",
     "slide",
+    "strongest",
 ]
 
 Array = NDArray[np.float64]
@@ -91,14 +93,23 @@ def slide(inputs: SystematicsInputs, nuisance: int, column: int, edges: Array | 
     return Slide(edges, nominal, actual, predicted, error, noise, number)
 
 
-def movement(inputs: SystematicsInputs) -> Array:
-    """How far every nuisance parameter moves every latent axis, (k, d): chi-squared per event, noise taken off."""
+def movement(inputs: SystematicsInputs, shape: bool = False) -> Array:
+    """How far every nuisance parameter moves every latent axis, (k, d): chi-squared per event, noise taken off.
+
+    With `shape` a change of the yield does not count.
+    """
     return np.array(
         [
-            [_moved(slide(inputs, nuisance, column)) for column in range(inputs.dimensions)]
+            [_moved(slide(inputs, nuisance, column), shape) for column in range(inputs.dimensions)]
             for nuisance in range(len(inputs.names))
         ]
     )
+
+
+def strongest(inputs: SystematicsInputs, columns: Sequence[int]) -> list[int]:
+    """The nuisance parameter that changes the shape of each of these axes most; where none does, the yield on it."""
+    shapes, rates = movement(inputs, shape=True), movement(inputs)
+    return [int(np.argmax((shapes if shapes[:, column].any() else rates)[:, column])) for column in columns]
 
 
 def shown_names(inputs: SystematicsInputs, most: int = MOST_NAMES) -> list[int]:
@@ -138,9 +149,10 @@ def shown_planes(inputs: SystematicsInputs, nuisances: list[int]) -> list[tuple[
     return planes
 
 
-def _moved(found: Slide) -> float:
+def _moved(found: Slide, shape: bool) -> float:
     used = found.nominal > 0
-    change = ((found.actual - found.nominal) ** 2 - found.noise)[:, used] / found.nominal[used]
+    scale = found.nominal.sum() / np.maximum(found.actual.sum(axis=1, keepdims=True), 1e-300) if shape else 1.0
+    change = ((scale * found.actual - found.nominal) ** 2 - found.noise)[:, used] / found.nominal[used]
     return max(float(change.sum(axis=1).mean() / found.nominal.sum()), 0.0)
 
 
