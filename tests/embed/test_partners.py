@@ -11,12 +11,11 @@ import pytest
 import torch
 
 from tests.embed.test_data import table
-from tests.embed.toy import toy_batch, toy_events, toy_problem, toy_settings
+from tests.embed.toy import objective_settings, toy_batch, toy_events, toy_problem, toy_settings
 from unseen.embed import TrainingConfig
 from unseen.embed.data import Batch, Batches, Table, split_by_source
 from unseen.embed.folds import fold_of
 from unseen.embed.mapped import mapped_events
-from unseen.embed.objectives.ntxent import NTXentConfig
 from unseen.embed.partners import Partners, partner_share, partners_among, require_source
 from unseen.errors import ConfigError, NotEnoughEventsError, SchemaError, UnknownNameError
 from unseen.events import Events, Sample
@@ -164,15 +163,15 @@ def test_views_after_it_act_on_partners_and_anomalies_are_of_the_event() -> None
     assert rows.anomalous.tolist() == [False] * 900 + [True] * 300
 
 
-def test_two_rows_of_one_source_are_positives_even_when_both_are_in_the_batch(twins: Events) -> None:
-    settings = toy_settings(views=["resimulate"], objective="ntxent")
+@pytest.mark.parametrize("name", ["ntxent", "anomclr"])
+def test_two_rows_of_one_source_are_no_strangers_even_when_both_are_in_the_batch(name: str, twins: Events) -> None:
+    settings = objective_settings(name, views=["resimulate"])
     batch = with_partners(twins).batch(EVERY[:40], EVERY[:40, None] ^ 1)
     rows = settings.expansion(twins.schema)(batch, torch.Generator().manual_seed(0))
     # Twenty events with four rows each: what a batch of twenty events with four views is.
-    target = torch.arange(40).repeat(2) // 2
-    z = torch.randn(80, 4, generator=torch.Generator().manual_seed(0))
-    loss = NTXentConfig().build(toy_problem(twins, settings))
-    same = replace(rows, origin=target)
+    z = torch.randn(len(rows), 4, generator=torch.Generator().manual_seed(0))
+    loss = settings.objective.build(toy_problem(twins, settings))
+    same = replace(rows, origin=torch.arange(len(rows)) % 40 // 2)
     apart = replace(rows, origin=rows.instance)
     assert float(loss(z, rows).detach()) == float(loss(z, same).detach())
     assert float(loss(z, rows).detach()) != float(loss(z, apart).detach())
@@ -190,8 +189,8 @@ def test_partners_of_mapped_events_travel_without_them(twins: Events, tmp_path: 
     with mapped_events(sample, tmp_path) as events:
         data = with_partners(events)
         content = pickle.dumps(data)
-        # Four columns of 400 rows as for other tables, two of the partners and one of their events.
-        assert len(content) < 400 * (4 + 2.5) * 8 + 4000 < len(content) + twins.objects.nbytes
+        # Four columns of 400 rows as in other tables, three of the partners and the starts of 200 events.
+        assert len(content) < 400 * (4 + 3.5) * 8 + 4000 < len(content) + twins.objects.nbytes
         again = next(iter(Batches(pickle.loads(content), EVERY, 400, seed=1)))
         here = next(iter(Batches(with_partners(twins), EVERY, 400, seed=1)))
         assert torch.equal(again.partner_objects, here.partner_objects)
@@ -226,7 +225,7 @@ def test_settings_with_partners_survive_json() -> None:
 def test_events_without_partners_are_refused_by_name(toy: Events, twins: Events) -> None:
     with pytest.raises(SchemaError, match='no record "source" that says which: train on what'):
         require_source(replace(toy, record={}))
-    with pytest.raises(NotEnoughEventsError, match=r"none of 600 .*simulation\.resimulations .*simulation\.copies"):
+    with pytest.raises(NotEnoughEventsError, match=r"none of 600 .*simulation\.resimulations, .*simulation\.copies"):
         partner_share(toy)
     assert partner_share(twins) == 1.0
     assert partner_share(twins, EVERY[3:]) == 396 / 397

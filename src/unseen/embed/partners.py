@@ -20,13 +20,14 @@ SOURCE = "source"
 class Partners:
     """The m rows of one side of a training by generated event: those of event e are `order[starts[e]:starts[e + 1]]`.
 
-    order int64 (m,), starts int64 (events + 1,); place int64 (m,): where in `order` a row is; number: how many partners
-    an event gets in a batch.
+    order int64 (m,), starts int64 (events + 1,); place and event int64 (m,): where in `order` a row is, and of which
+    event; number: how many partners an event gets in a batch.
     """
 
     order: Rows
     starts: Rows
     place: Rows
+    event: Rows
     number: int
 
     @classmethod
@@ -40,9 +41,10 @@ class Partners:
             [np.zeros(min(1, len(rows)), dtype=np.int64), ends, np.arange(len(rows), len(able) + 1)]
         )
         order = np.concatenate([order, others])
-        place = np.empty_like(order)
+        place, event = np.empty_like(order), np.empty_like(order)
         place[order] = np.arange(len(order))
-        return cls(order, starts, place, number)
+        event[order] = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+        return cls(order, starts, place, event, number)
 
     def __len__(self) -> int:
         return len(self.order)
@@ -55,7 +57,8 @@ class Partners:
 
     def origin(self, rows: Rows) -> Rows:
         """The first row of the generated event of each of the rows (b,)."""
-        return self.order[self.starts[self._event(self.place[rows])]]
+        first: Rows = self.order[self.starts[self.event[rows]]]
+        return first
 
     def draw(self, rows: Rows, rng: np.random.Generator) -> Rows:
         """Partners (b, number) of rows (b,): other rows of the same generated event, each with the same probability.
@@ -63,19 +66,14 @@ class Partners:
         They differ as long as the event has enough of them, and then come again in another order. A row that is alone
         is its own partner.
         """
-        place = self.place[rows]
-        event = self._event(place)
+        event = self.event[rows]
         first = self.starts[event]
         others = self.starts[event + 1] - first - 1
         chosen = _without_replacement(others.clip(1), self.number, rng)
         # The rows after the event's own move up by one.
-        chosen += (chosen >= (place - first)[:, None]) & (others > 0)[:, None]
+        chosen += (chosen >= (self.place[rows] - first)[:, None]) & (others > 0)[:, None]
         partners: Rows = self.order[first[:, None] + chosen]
         return partners
-
-    def _event(self, place: Rows) -> Rows:
-        event: Rows = np.searchsorted(self.starts, place, side="right") - 1
-        return event
 
 
 def _without_replacement(size: Rows, number: int, rng: np.random.Generator) -> Rows:
@@ -118,7 +116,7 @@ def partner_share(events: Events, rows: Rows | None = None) -> float:
     if share == 0.0:
         raise NotEnoughEventsError(
             f"view 'resimulate': none of {len(source)} training events has another row of the same generated event; "
-            "simulate training events with simulation.resimulations (or, of heavy hadrons, simulation.copies) above 1, "
-            "or leave the view out"
+            "simulate them several times (simulation.resimulations, or simulation.copies for heavy hadrons), or leave "
+            "the view out"
         )
     return share
