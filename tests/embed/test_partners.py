@@ -225,7 +225,7 @@ def test_settings_with_partners_survive_json() -> None:
 def test_events_without_partners_are_refused_by_name(toy: Events, twins: Events) -> None:
     with pytest.raises(SchemaError, match='no record "source" that says which: train on what'):
         require_source(replace(toy, record={}))
-    with pytest.raises(NotEnoughEventsError, match=r"none of 600 .*simulation\.resimulations, .*simulation\.copies"):
+    with pytest.raises(NotEnoughEventsError, match=r"none of 600 .*simulate\.resimulations, .*simulate\.copies"):
         partner_share(toy)
     assert partner_share(twins) == 1.0
     assert partner_share(twins, EVERY[3:]) == 396 / 397

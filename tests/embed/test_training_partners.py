@@ -108,7 +108,7 @@ def test_what_has_no_partners_is_refused_before_anything_is_written(copies: Even
     for events in (unknown, Sample.write(tmp_path / "sample", unknown)):
         with pytest.raises(SchemaError, match='no record "source"'):
             train(events, SETTINGS, tmp_path / "out", seed=1)
-    with pytest.raises(NotEnoughEventsError, match=r"simulation\.resimulations"):
+    with pytest.raises(NotEnoughEventsError, match=r"simulate\.resimulations"):
         train(copies[::4], SETTINGS, tmp_path / "out", seed=1)
     assert not (tmp_path / "out").exists()
 

@@ -116,7 +116,7 @@ def partner_share(events: Events, rows: Rows | None = None) -> float:
     if share == 0.0:
         raise NotEnoughEventsError(
             f"view 'resimulate': none of {len(source)} training events has another row of the same generated event; "
-            "simulate them several times (simulation.resimulations, or simulation.copies for heavy hadrons), or leave "
+            "simulate them several times (simulate.resimulations, or simulate.copies for heavy hadrons), or leave "
             "the view out"
         )
     return share
