@@ -20,6 +20,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,18 +126,15 @@ def as_batch(parts: Sequence[Tensor], n_parameters: int) -> Batch:
     """The rows that the objective sees: view after view."""
     views, masks, target, index = parts
     b, n = views.shape[:2]
-    return Batch(
+    batch = Batch.unviewed(
         views.transpose(0, 1).reshape(n * b, *views.shape[2:]).float(),
         masks.transpose(0, 1).reshape(n * b, -1),
         target.repeat(n),
         torch.ones(n * b),
         index.repeat(n),
         target.repeat(n)[:, None],
-        torch.arange(n).repeat_interleave(b),
-        torch.zeros(n * b, dtype=torch.bool),
-        torch.zeros(n * b, n_parameters),
-        torch.full((n * b,), -1),
     )
+    return replace(batch, view=torch.arange(n).repeat_interleave(b), parameters=torch.zeros(n * b, n_parameters))
 
 
 def plain_loop(

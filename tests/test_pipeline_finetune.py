@@ -156,3 +156,11 @@ def test_events_that_cannot_be_fine_tuned_on_are_refused_before_the_training(dat
     with pytest.raises(NotEnoughEventsError, match="needs two classes or more"):
         unseen.run(content)
     assert not (tmp_path / "r" / "train").exists()
+
+
+def test_views_of_partners_that_no_event_has_are_refused_before_the_training(data_folder: Path, tmp_path: Path) -> None:
+    content = small(data_folder, tmp_path / "r")
+    content["train"] = {**content["train"], "objective": "ntxent", "views": ["resimulate"]}
+    with pytest.raises(NotEnoughEventsError, match="has another row of the same generated event"):
+        unseen.run(content)
+    assert not (tmp_path / "r" / "train").exists()

@@ -11,7 +11,7 @@ from unseen.config_systematics import RunSystematics
 from unseen.context import RunContext
 from unseen.dealing import TUNING, training_inputs
 from unseen.embed import FineTuneConfig, FineTuned, fine_tune, load_trained
-from unseen.embed.fine_tuning.checks import check_sample
+from unseen.embed.fine_tuning.checks import check_partners, check_sample
 from unseen.embed.training import labelling_of
 from unseen.events.selection import remove_objects
 from unseen.seeds import small_seed
@@ -64,7 +64,9 @@ def check_tuning_events(run: RunContext) -> None:
         return
     events, settings = run.pools[1][TUNING], _settings(section, section.fine_tune)
     check_sample(events, NuisanceSet(section.moving), settings)
-    labelling_of(remove_objects(events, events.schema.selection.objects), settings.training(run.config.train))
+    training = settings.training(run.config.train)
+    check_partners(events, training)
+    labelling_of(remove_objects(events, events.schema.selection.objects), training)
 
 
 def _settings(section: RunSystematics, config: FineTuneConfig) -> FineTuneConfig:

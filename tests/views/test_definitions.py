@@ -318,6 +318,7 @@ def test_views_follow_each_other() -> None:
         ({"name": "crop", "abs_eta": [3.0, 2.0]}, ValueError, "rising range"),
         ({"name": "shift-met", "factor": [0.0, 2.0]}, ValueError, "rising range"),
         ({"name": "one-of", "views": []}, ValueError, "at least 1"),
+        ({"name": "one-of", "views": ["rotate", "resimulate"]}, ValueError, "'resimulate' cannot be inside 'one-of'"),
         ({"name": "drop", "probability": {"jets": 2.0}}, ValueError, "less than or equal to 1"),
     ],
 )

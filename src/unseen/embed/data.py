@@ -13,6 +13,7 @@ from torch import Tensor
 
 from unseen.embed.labels import Labelling
 from unseen.embed.mapped import Handle, as_handle
+from unseen.embed.partners import Partners
 from unseen.errors import NegativeWeightError, NotEnoughEventsError, WeightError
 from unseen.events import Events
 from unseen.seeds import generator
@@ -28,11 +29,14 @@ class Batch:
     """b rows: objects (b, slots, features) in physical units, present (b, slots), target, weight, instance (b,).
 
     * instance: the row of the event in the training sample; views of one event share it
+    * origin: what counts as one event; `instance`, or with re-simulated partners the first row of the generated event
     * levels (b, L): the class at every level of a label hierarchy, from the coarsest to the target
     * view (b,): which view of its event a row is, from 0
     * anomalous (b,): whether the row was made unlike any training event (negatives of `anomclr`)
     * parameters (b, k): what the views did, k = 0 without views
     * family (b,): which family of anomalies a row was made into, -1 for known events
+    * partner_objects (b, P, slots, features), partner_present (b, P, slots): what later views are of, in place of the
+      event; P = 0 without re-simulated partners, and in what an objective sees
     """
 
     objects: Tensor
@@ -40,33 +44,63 @@ class Batch:
     target: Tensor
     weight: Tensor
     instance: Tensor
+    origin: Tensor
     levels: Tensor
     view: Tensor
     anomalous: Tensor
     parameters: Tensor
     family: Tensor
+    partner_objects: Tensor
+    partner_present: Tensor
 
     @classmethod
-    def of(cls, events: Events, labelling: Labelling, weight: NDArray[np.float64]) -> Batch:
-        """All events as one batch of tensors."""
-        n = len(events)
+    def unviewed(
+        cls, objects: Tensor, present: Tensor, target: Tensor, weight: Tensor, instance: Tensor, levels: Tensor
+    ) -> Batch:
+        """Events as they are: no views, no partners."""
+        n, slots, features = objects.shape
         return cls(
-            torch.tensor(events.objects),
-            torch.tensor(events.present),
-            torch.tensor(labelling.target),
-            torch.tensor(weight, dtype=torch.float32),
-            torch.arange(n),
-            torch.tensor(labelling.levels),
+            objects,
+            present,
+            target,
+            weight,
+            instance,
+            instance,
+            levels,
             torch.zeros(n, dtype=torch.long),
             torch.zeros(n, dtype=torch.bool),
             torch.zeros(n, 0),
             torch.full((n,), -1),
+            torch.zeros(n, 0, slots, features),
+            torch.zeros(n, 0, slots, dtype=torch.bool),
         )
+
+    @classmethod
+    def of(cls, events: Events, labelling: Labelling, weight: NDArray[np.float64]) -> Batch:
+        """All events as one batch of tensors."""
+        return cls.unviewed(
+            torch.tensor(events.objects),
+            torch.tensor(events.present),
+            torch.tensor(labelling.target),
+            torch.tensor(weight, dtype=torch.float32),
+            torch.arange(len(events)),
+            torch.tensor(labelling.levels),
+        )
+
+    def shown(self, view: int) -> tuple[Tensor, Tensor]:
+        """What a view is of, objects and mask: the event for view 0; partner i - 1, where there are any, for view i."""
+        if view == 0 or not self.partner_objects.shape[1]:
+            return self.objects, self.present
+        return self.partner_objects[:, view - 1], self.partner_present[:, view - 1]
+
+    def alone(self) -> Batch:
+        """The same events without partners."""
+        return replace(self, partner_objects=self.partner_objects[:, :0], partner_present=self.partner_present[:, :0])
 
     def seen(self, viewed: Viewed, view: int, anomalous: bool = False) -> Batch:
         """The same events as one view shows them."""
         return replace(
-            self,
+            self.alone(),
             objects=viewed.objects,
             present=viewed.present,
             parameters=viewed.parameters,
@@ -96,7 +130,8 @@ class Table:
     """Some events of a sample for training: the columns of the whole sample, and which of its rows these are.
 
     objects (n, slots, features) and present (n, slots) may be memory-mapped: nothing is copied before a batch is
-    gathered. target int64 (n,), levels int64 (n, L), weight float64 (n,); rows int64 (m,): the m events.
+    gathered. target int64 (n,), levels int64 (n, L), weight float64 (n,); rows int64 (m,): the m events. partners:
+    which of them are simulations of one generated event, where batches hold re-simulated partners.
     """
 
     objects: NDArray[np.float32]
@@ -105,6 +140,7 @@ class Table:
     levels: NDArray[np.int64]
     weight: NDArray[np.float64]
     rows: NDArray[np.int64]
+    partners: Partners | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -114,29 +150,29 @@ class Table:
         """The classes of these events, (m,)."""
         return self.target[self.rows]
 
-    def of(self, rows: NDArray[np.int64]) -> Table:
-        """Other rows of the same sample."""
-        return replace(self, rows=rows)
+    def of(self, rows: NDArray[np.int64], partners: Partners | None = None) -> Table:
+        """Other rows of the same sample, and the partners among them."""
+        return replace(self, rows=rows, partners=partners)
 
-    def batch(self, index: NDArray[np.int64]) -> Batch:
-        """The events `index` (b,) of these, copied; `instance` is the row in the sample."""
+    def batch(self, index: NDArray[np.int64], drawn: NDArray[np.int64] | None = None) -> Batch:
+        """The events `index` (b,) of these, copied, with the partners `drawn` (b, P) of these for them.
+
+        `instance` is the row in the sample.
+        """
         at = self.rows[index]
         objects, present, target, levels, weight = (
             torch.from_numpy(np.take(column, at, axis=0))
             for column in (self.objects, self.present, self.target, self.levels, self.weight)
         )
-        n = len(at)
-        return Batch(
-            objects,
-            present,
-            target,
-            weight.float(),
-            torch.from_numpy(at),
-            levels,
-            torch.zeros(n, dtype=torch.long),
-            torch.zeros(n, dtype=torch.bool),
-            torch.zeros(n, 0),
-            torch.full((n,), -1),
+        batch = Batch.unviewed(objects, present, target, weight.float(), torch.from_numpy(at), levels)
+        if drawn is None or self.partners is None:
+            return batch
+        there = self.rows[drawn]
+        return replace(
+            batch,
+            origin=torch.from_numpy(self.rows[self.partners.origin(index)]),
+            partner_objects=torch.from_numpy(np.take(self.objects, there, axis=0)),
+            partner_present=torch.from_numpy(np.take(self.present, there, axis=0)),
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -153,7 +189,8 @@ class Batches:
     """One pass over the events `order` (m,) of the table in nearly equal batches of about `batch_size`.
 
     With `parts` processes the batches are shared: this one, number `part`, gets its slice of each, and all slices of
-    a batch are equally long (up to `parts - 1` of its events are left out).
+    a batch are equally long (up to `parts - 1` of its events are left out). Re-simulated partners depend on `seed` and
+    the number of the batch only, however many processes share it.
     """
 
     data: Table
@@ -161,14 +198,18 @@ class Batches:
     batch_size: int
     part: int = 0
     parts: int = 1
+    seed: int = 0
 
     def __len__(self) -> int:
         return max(1, round(len(self.order) / self.batch_size))
 
     def __iter__(self) -> Iterator[Batch]:
-        for index in np.array_split(self.order, len(self)):
+        partners = self.data.partners
+        for number, index in enumerate(np.array_split(self.order, len(self))):
             size = len(index) // self.parts
-            yield self.data.batch(index[self.part * size : (self.part + 1) * size])
+            mine = slice(self.part * size, (self.part + 1) * size)
+            drawn = None if partners is None else partners.draw(index, generator(self.seed, "partners", number))[mine]
+            yield self.data.batch(index[mine], drawn)
 
 
 def epoch_order(

@@ -33,7 +33,7 @@ def learning_rate_factor(step: int, steps: int, config: TrainingConfig) -> float
 class EpochBatches:
     """A loader that asks which epoch it is whenever it starts, so that a resumed training sees the same batches.
 
-    The order depends on (seed, kind, epoch) only; the validation has one order.
+    The order, and which partners events get, depend on (seed, kind, epoch) only; the validation has one order.
     """
 
     # No dataclass: Lightning copies those, field by field, on their way to another process.
@@ -41,16 +41,17 @@ class EpochBatches:
         self.data, self.book, self.kind = data, book, kind
 
     def __len__(self) -> int:
-        return len(self._batches(self.data.rows))
+        return len(self._batches(self.data.rows, 0))
 
     def __iter__(self) -> Iterator[Batch]:
         config = self.book.config
         epoch = self.book.epoch if self.kind == "epoch" else 0
         rng = generator(self.book.seed, "train", "order", self.kind, epoch)
-        yield from self._batches(epoch_order(self.data.targets, config.balance, config.balance_power, rng))
+        order = epoch_order(self.data.targets, config.balance, config.balance_power, rng)
+        yield from self._batches(order, small_seed(self.book.seed, "train", "partners", self.kind, epoch))
 
-    def _batches(self, order: Any) -> Batches:
-        return Batches(self.data, order, self.book.config.batch_size, rank(), world_size())
+    def _batches(self, order: Any, seed: int) -> Batches:
+        return Batches(self.data, order, self.book.config.batch_size, rank(), world_size(), seed)
 
 
 class TrainingModule(pl.LightningModule):

@@ -23,6 +23,7 @@ from unseen.embed.launch import Launch
 from unseen.embed.model import DESCRIPTION, WEIGHTS, Model
 from unseen.embed.network import Network
 from unseen.embed.objectives import Problem
+from unseen.embed.partners import partner_share, partners_among
 from unseen.embed.progress import ProgressCallback
 from unseen.embed.settings import TrainingConfig
 from unseen.errors import UnseenError
@@ -68,7 +69,10 @@ def train_member(
             (out / name).unlink(missing_ok=True)
     events, config = work.events, work.config
     fit, held = split_by_source(events, config.validation_fraction, seed, rows)
+    if config.n_partners:
+        partner_share(events, fit)
     table = _table(work, rows)
+    data, validation = (table.of(side, partners_among(events, side, config.n_partners)) for side in (fit, held))
     measured = events[_spread(fit, NORMALISATION_EVENTS)]
     normalisation = Normalisation.fit(measured, log_pt=config.log_pt)
     scaling = learn_scaling(config.inputs, measured, normalisation, config.encoder.needs_pairs)
@@ -83,7 +87,7 @@ def train_member(
         objective = config.objective.build(problem)
         objective.attach(network)
         book = Bookkeeping(config, seed, fingerprint, out / CHECKPOINT, progress)
-        fit_network(network, objective, expand, table.of(fit), table.of(held), book, work.launch)
+        fit_network(network, objective, expand, data, validation, book, work.launch)
     provenance = provenance_of(fingerprint, len(fit), len(held), book.epoch)
     names = work.labelling.names
     model = Model(network.cpu().eval(), config, events.schema, normalisation, names, seed, provenance, scaling)

@@ -26,7 +26,7 @@ from unseen.embed.optimisers import OPTIMISERS, AdamWConfig, OptimiserConfig
 from unseen.events import Schema
 from unseen.events.normalisation import Normalisation
 from unseen.registry import NamedConfig, parse_settings, resolve
-from unseen.views import VIEWS, ViewConfig
+from unseen.views import VIEWS, ViewConfig, refuse_partners
 
 __all__ = ["TrainingConfig"]
 
@@ -153,6 +153,28 @@ class TrainingConfig(BaseModel):
             raise ValueError(f"objective '{objective.name}' predicts what views did, and these say nothing")
         return self
 
+    @model_validator(mode="after")
+    def _partners(self) -> TrainingConfig:
+        refuse_partners(self.views[1:], "after another view")
+        refuse_partners(self.anomalies, "among the anomalies")
+        refuse_partners((view for chain in combinations(self.families) for view in chain), "in a family of anomalies")
+        if any(view.partners for view in self.views) and not self.n_partners:
+            raise ValueError(
+                f"'{self.views[0].name}' replaces all views of an event but the first: set n_views to 2 or more "
+                f"(objective '{self.objective.name}' alone has 1)"
+            )
+        return self
+
+    @property
+    def views_of_an_event(self) -> int:
+        """Rows of every event in a batch, without anomalous copies."""
+        return self.n_views or self.objective.least_views
+
+    @property
+    def n_partners(self) -> int:
+        """Re-simulated partners of every event in a batch."""
+        return self.views_of_an_event - 1 if any(view.partners for view in self.views) else 0
+
     @property
     def several(self) -> bool:
         """Whether a training gives several models."""
@@ -166,7 +188,7 @@ class TrainingConfig(BaseModel):
         """What makes the rows of a batch from its events; `normalisation` is what the network applies to them."""
         return Expansion(
             [view.build(schema, normalisation) for view in self.views],
-            self.n_views or self.objective.least_views,
+            self.views_of_an_event,
             [view.build(schema, normalisation) for view in self.anomalies] if self.objective.needs_anomalies else [],
             sum(view.n_parameters for view in self.views),
             Families.build(self.families, schema, normalisation) if self.objective.needs_families else None,

@@ -17,6 +17,7 @@ from unseen.embed.launch import plan_launch
 from unseen.embed.mapped import mapped_events
 from unseen.embed.member import FILES, Work, finished, train_member
 from unseen.embed.model import Model
+from unseen.embed.partners import partner_share, require_source
 from unseen.embed.progress import ProgressCallback, reporter
 from unseen.embed.settings import TrainingConfig
 from unseen.errors import NotEnoughEventsError
@@ -46,8 +47,11 @@ def train(
     classes before the first epoch; `classes.json` has it in full.
     With several devices that this process starts itself, a script needs the guard `if __name__ == "__main__":`.
     Errors: NotEnoughEventsError, NegativeWeightError, WeightError, NonFiniteError (diverged; the batch is in `out`),
-    ConfigError (no such device), CorruptFileError (checkpoint), DiskSpaceError.
+    ConfigError (no such device), CorruptFileError (checkpoint), DiskSpaceError, SchemaError (the view `resimulate` on
+    events of unknown source).
     """
+    if config.n_partners:
+        require_source(events)
     out = Path(out)
     launch = plan_launch(config.devices, config.nodes)
     fingerprint = fingerprint_of(events, config, seed)
@@ -59,8 +63,9 @@ def train(
         _clear(out, plan)
     with mapped_events(events, out, launch.rank) as mapped, reporter(progress) as report:
         labelling = labelling_of(mapped, config)
+        partners = partners_said(mapped, config)
         if say is not None:
-            say(population_table(labelling))
+            say("\n".join([population_table(labelling), *partners]))
         work = Work(mapped, labelling, config.alone(), launch)
         if not config.several:
             return train_member(work, np.arange(len(mapped)), out, seed, fingerprint, report)
@@ -107,6 +112,15 @@ def labelling_of(events: Events, config: TrainingConfig) -> Labelling:
             f"{len(events)} training events give {len(labelling.names)}: {', '.join(labelling.names) or 'none'}"
         )
     return labelling
+
+
+def partners_said(events: Events, config: TrainingConfig) -> list[str]:
+    """Lines about the re-simulated partners; none without them. Errors: SchemaError, NotEnoughEventsError."""
+    if not config.n_partners:
+        return []
+    share = partner_share(events)
+    alone = "; the others are their own partner" if share < 1 else ""
+    return [f"{share:.2%} of the training events have a re-simulated partner{alone}"]
 
 
 def _overall(report: ProgressCallback | None, number: int, members: int) -> ProgressCallback | None:

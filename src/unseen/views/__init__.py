@@ -11,6 +11,7 @@ from unseen.views.mask_features import MaskFeaturesConfig
 from unseen.views.one_of import OneOfConfig
 from unseen.views.overlay import OverlayConfig
 from unseen.views.rescale_pt import RescalePtConfig
+from unseen.views.resimulate import Resimulate, ResimulateConfig, refuse_partners
 from unseen.views.rotate import Rotate, RotateConfig
 from unseen.views.scale_energy import ScaleEnergyConfig
 from unseen.views.shift_met import ShiftMetConfig
@@ -31,6 +32,8 @@ __all__ = [
     "OneOfConfig",
     "OverlayConfig",
     "RescalePtConfig",
+    "Resimulate",
+    "ResimulateConfig",
     "Resolution",
     "Rotate",
     "RotateConfig",
@@ -43,6 +46,7 @@ __all__ = [
     "ViewConfig",
     "Viewed",
     "apply_views",
+    "refuse_partners",
 ]
 
 VIEWS: dict[str, type[ViewConfig]] = {
@@ -62,4 +66,5 @@ VIEWS: dict[str, type[ViewConfig]] = {
     "decay-taus": DecayTausConfig,
     "kick-met": KickMetConfig,
     "one-of": OneOfConfig,
+    "resimulate": ResimulateConfig,
 }

@@ -50,6 +50,7 @@ class ViewConfig(NamedConfig):
 
     sorts: ClassVar[bool] = True  # whether collections are in descending pt afterwards
     mixes: ClassVar[bool] = False  # whether an event depends on the others of its batch
+    partners: ClassVar[bool] = False  # whether another row of the sample, drawn with the batch, replaces the event
 
     @property
     def n_parameters(self) -> int:

@@ -14,6 +14,7 @@ from unseen.registry import resolve
 from unseen.views.add_objects import AddObjectsConfig
 from unseen.views.base import View, ViewConfig, Viewed
 from unseen.views.rescale_pt import RescalePtConfig
+from unseen.views.resimulate import refuse_partners
 from unseen.views.shift_met import ShiftMetConfig
 
 __all__ = ["OneOf", "OneOfConfig"]
@@ -35,6 +36,12 @@ class OneOfConfig(ViewConfig):
         from unseen.views import VIEWS  # the registry holds this view too
 
         return tuple(resolve(item, VIEWS, "view") for item in value) if isinstance(value, (list, tuple)) else value
+
+    @field_validator("views")
+    @classmethod
+    def _of_the_event(cls, views: tuple[ViewConfig, ...]) -> tuple[ViewConfig, ...]:
+        refuse_partners(views, "inside 'one-of'")
+        return views
 
     @property
     def n_parameters(self) -> int:

@@ -7,6 +7,8 @@ import numpy as np
 from unseen.embed.ensemble import Ensemble
 from unseen.embed.fine_tuning.settings import FineTuneConfig
 from unseen.embed.model import Model
+from unseen.embed.partners import partner_share, require_source
+from unseen.embed.settings import TrainingConfig
 from unseen.errors import (
     ConfigError,
     NegativeWeightError,
@@ -19,7 +21,7 @@ from unseen.events import Events, Schema
 from unseen.events.selection import passes, remove_objects
 from unseen.systematics import NuisanceSet
 
-__all__ = ["check_fine_tuning", "check_sample", "one_model"]
+__all__ = ["check_fine_tuning", "check_partners", "check_sample", "one_model"]
 
 LOOKED_AT = 4096  # events on which every nuisance has to change something
 
@@ -56,6 +58,17 @@ def check_sample(events: Events, nuisances: NuisanceSet, config: FineTuneConfig)
     nuisances.check(events)
     _migration(events, nuisances, config)
     _all_act(events[np.linspace(0, len(events) - 1, min(LOOKED_AT, len(events))).astype(int)], nuisances, config.width)
+
+
+def check_partners(events: Events, training: TrainingConfig) -> None:
+    """Where the model's views are of re-simulated partners: SchemaError (nobody can tell), NotEnoughEventsError (none).
+
+    Partners pass the selection, as the nominal events of the contrastive term do.
+    """
+    if training.n_partners:
+        require_source(events)
+        selection = events.schema.selection
+        partner_share(events, np.flatnonzero(passes(remove_objects(events, selection.objects), selection)))
 
 
 def _same_schema(trained: Schema, given: Schema) -> None:

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from unseen.embed.data import Batch
 from unseen.embed.expand import Expansion
 from unseen.embed.fine_tuning.proposal import Proposal
-from unseen.embed.fine_tuning.rows import BOTH, NOMINAL, SHIFTED, VIEW, PairedRows
+from unseen.embed.fine_tuning.rows import BOTH, NOMINAL, PARTNER, SHIFTED, VIEW, PairedRows
 from unseen.events import Schema
 from unseen.systematics import NuisanceSet
 from unseen.systematics.selecting import select_tensors
+from unseen.views import Resimulate
 
 __all__ = ["PairedExpansion", "Side"]
 
@@ -34,8 +35,8 @@ class Side:
 class PairedExpansion(nn.Module):
     """Every event at a nu of its own; the selection on it and on the nominal event; what passes, as `PairedRows`.
 
-    `views` makes the rows of the contrastive term from the nominal selected events, as in stage A. Without views of its
-    own the nominal rows serve both terms, so a step encodes two rows per event.
+    `views` makes the rows of the contrastive term from the nominal selected events and their re-simulated partners, as
+    in stage A. Without views that change an event the nominal rows serve both terms: they are encoded once.
     """
 
     def __init__(
@@ -74,12 +75,12 @@ class PairedExpansion(nn.Module):
         before = select_tensors(self.schema, batch.objects, batch.present)
         after = select_tensors(self.schema, moved.objects, moved.present)
         rate = self.column("rate", batch.instance) / len(batch)
-        whole = replace(batch, objects=before.objects, present=before.present)
+        whole = replace(self._partners_selected(batch), objects=before.objects, present=before.present)
         contrast, nominal = self._nominal(whole, before.passes, rate, nu, generator)
         n_parameters = contrast.parameters.shape[1]
         at = after.passes.nonzero()[:, 0]
         shifted = replace(
-            batch,
+            batch.alone(),
             objects=after.objects,
             present=after.present,
             parameters=nu.new_zeros((len(batch), n_parameters)),
@@ -94,17 +95,29 @@ class PairedExpansion(nn.Module):
         at = passes.nonzero()[:, 0]
         events = whole.rows(at)
         seen = self.views(events, generator)
-        more = torch.zeros(len(seen) - len(at), dtype=torch.long, device=at.device)
-        same = len(self.views.views) == 0  # the first view of every event is the event
-        place = torch.cat([at, more])
+        place = at.repeat(len(seen) // max(1, len(at)))  # view after view, copies made anomalous last
+        same = all(isinstance(view, Resimulate) for view in self.views.views)  # the first view of an event is the event
         roles = torch.full_like(place, VIEW)
+        if self.views.n_partners:
+            roles = torch.where((seen.view > 0) & ~seen.anomalous, PARTNER, roles)
         if same:
             roles[: len(at)] = BOTH
         contrast = self._rows(seen, roles, place, torch.where(roles == BOTH, rate[place], 0.0), nu[place])
         if same:
             return contrast, []
-        events = replace(events, parameters=nu.new_zeros((len(at), seen.parameters.shape[1])))
+        events = replace(events.alone(), parameters=nu.new_zeros((len(at), seen.parameters.shape[1])))
         return contrast, [self._rows(events, NOMINAL, at, rate[at], nu[at])]
+
+    def _partners_selected(self, batch: Batch) -> Batch:
+        """Partners, which pass the selection, without the objects that fail it."""
+        if not self.views.n_partners:
+            return batch
+        selected = select_tensors(self.schema, batch.partner_objects.flatten(0, 1), batch.partner_present.flatten(0, 1))
+        return replace(
+            batch,
+            partner_objects=selected.objects.view_as(batch.partner_objects),
+            partner_present=selected.present.view_as(batch.partner_present),
+        )
 
     def _rows(self, batch: Batch, role: int | Tensor, position: Tensor, rate: Tensor, nu: Tensor) -> PairedRows:
         roles = torch.full_like(position, role) if isinstance(role, int) else role

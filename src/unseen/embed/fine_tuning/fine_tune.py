@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from unseen.embed.diagnosis import DIAGNOSIS
 from unseen.embed.ensemble import Ensemble
-from unseen.embed.fine_tuning.checks import check_fine_tuning, one_model
+from unseen.embed.fine_tuning.checks import check_fine_tuning, check_partners, one_model
 from unseen.embed.fine_tuning.expand import PairedExpansion
 from unseen.embed.fine_tuning.fingerprint import fine_tuning_fingerprint
 from unseen.embed.fine_tuning.heads import HeadProblem
@@ -76,13 +76,16 @@ def fine_tune(
     distance to the embedding before; the model that is given does not change. Equal arguments give equal bits on one
     machine; a killed fine-tuning continues after its last whole epoch; a finished one is opened. `history` has the
     losses of every epoch by term, and the closure on held-out events and values of nu.
-    Errors: ConfigError (an ensemble: fine-tune its members), SchemaError (another schema), NuisanceError (one that does
+    Errors: ConfigError (an ensemble: fine-tune its members), SchemaError (another schema, or events of unknown source
+    for a model whose views are of re-simulated partners), NuisanceError (one that does
     nothing), NuisanceRangeError, SelectionError (events were selected before), NegativeWeightError,
     NotEnoughEventsError, NonFiniteError (diverged), CorruptFileError (checkpoint), DiskSpaceError.
     """
     out = Path(out)
     model = one_model(model)
+    training = config.training(model.config)
     check_fine_tuning(model, events, nuisances, config)
+    check_partners(events, training)
     fingerprint = fine_tuning_fingerprint(model, events, nuisances, config, seed)
     done = finished(out, fingerprint)
     if done is not None:
@@ -90,7 +93,6 @@ def fine_tune(
     for name in FILES:
         (out / name).unlink(missing_ok=True)
     own = small_seed(seed, "fine-tune")
-    training = config.training(model.config)
     sample = prepare(events, nuisances, training, own)
     work = _Work(
         model, events, nuisances, config, training, sample, Proposal(nuisances, config.width, config.axes), own
@@ -129,7 +131,7 @@ def _trained(
     names = work.events.label_names
     expand = PairedExpansion(views, work.nuisances, work.proposal, work.events.schema, names, sample.side)
     book = Bookkeeping(work.training, work.seed, fingerprint, out / CHECKPOINT, report)
-    fit, held = (sample.table.of(rows) for rows in (sample.fit, sample.held))
+    fit, held = sample.sides
     fit_network(network, objective, expand, fit, held, book, plan_launch(1, 1), FineTuneModule)
     provenance = {
         **provenance_of(fingerprint, len(fit), len(held), book.epoch),

@@ -10,18 +10,19 @@ from torch import Tensor
 
 from unseen.embed.data import Batch
 
-__all__ = ["BOTH", "NOMINAL", "SHIFTED", "VIEW", "PairedRows"]
+__all__ = ["BOTH", "NOMINAL", "PARTNER", "SHIFTED", "VIEW", "PairedRows"]
 
-# What a row is for: the contrastive term only, the systematic term only as a nominal event, both, or an event at nu.
-VIEW, NOMINAL, BOTH, SHIFTED = range(4)
+# What a row is for: the contrastive term only, the systematic term only as a nominal event, both, or an event at nu; a
+# partner is a row of the contrastive term that shows another simulation of its event.
+VIEW, NOMINAL, BOTH, SHIFTED, PARTNER = range(5)
 
 
 @dataclass(frozen=True)
 class PairedRows(Batch):
     """Rows of a batch of b stored events; only those that pass the selection are here.
 
-    * role: VIEW, NOMINAL, BOTH or SHIFTED
-    * position: number of the event in the batch, which its nominal and its shifted row share
+    * role: VIEW, NOMINAL, BOTH, SHIFTED or PARTNER
+    * position: number of the event in the batch, which all its rows share
     * rate: weight over b in the ratio of rates, with the factor of nu for shifted rows; nominal rows sum to about 1
     * process: the label of the event
     * nu (rows, k): what the event is shifted by, and its nominal row is paired with
@@ -52,7 +53,7 @@ class PairedRows(Batch):
 
     def contrast(self) -> Tensor:
         """Which rows the contrastive term sees."""
-        return ((self.role == VIEW) | (self.role == BOTH)).nonzero()[:, 0]
+        return ((self.role == VIEW) | (self.role == BOTH) | (self.role == PARTNER)).nonzero()[:, 0]
 
     def nominal(self) -> Tensor:
         """Which rows are nominal events."""
@@ -61,6 +62,10 @@ class PairedRows(Batch):
     def shifted(self) -> Tensor:
         """Which rows are events at nu."""
         return (self.role == SHIFTED).nonzero()[:, 0]
+
+    def resimulated(self) -> Tensor:
+        """Which rows show another simulation of their event."""
+        return (self.role == PARTNER).nonzero()[:, 0]
 
     def pairs(self) -> tuple[Tensor, Tensor]:
         """The nominal and the shifted row of every event that passes the selection both times."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from unseen.embed.data import Table, class_draws, loss_weights, split_by_source
 from unseen.embed.fine_tuning.expand import Side
 from unseen.embed.labels import Labelling
+from unseen.embed.partners import Partners, partners_among
 from unseen.embed.settings import TrainingConfig
 from unseen.embed.training import labelling_of
 from unseen.events import Events
@@ -28,6 +29,7 @@ BLOCK = 16384  # events at a time
 class Prepared:
     """`table` of all stored events, rows `fit` and `held` of it, columns beside it, classes, who passes nominally (n,).
 
+    partners: the re-simulated ones that `fit` and `held` have among those that pass, where the views are of any.
     relative (n,): event weights over the mean weight of a nominal event that passes, per stored event.
     """
 
@@ -38,6 +40,12 @@ class Prepared:
     labelling: Labelling
     passes: NDArray[np.bool_]
     relative: NDArray[np.float64]
+    partners: tuple[Partners | None, Partners | None] = (None, None)
+
+    @property
+    def sides(self) -> tuple[Table, Table]:
+        """The tables of `fit` and `held`."""
+        return self.table.of(self.fit, self.partners[0]), self.table.of(self.held, self.partners[1])
 
 
 def prepare(events: Events, nuisances: NuisanceSet, config: TrainingConfig, seed: int) -> Prepared:
@@ -55,7 +63,8 @@ def prepare(events: Events, nuisances: NuisanceSet, config: TrainingConfig, seed
     columns: dict[str, Any] = {name: _column(events, name) for name in nuisances.columns}
     side = Side(torch.tensor(rate, dtype=torch.float32), torch.tensor(events.label), columns)
     table = Table(events.objects, events.present, target, labelling.levels, weight, np.arange(len(events)))
-    return Prepared(table, fit, held, side, labelling, passes, relative)
+    mine, theirs = (partners_among(events, rows, config.n_partners, passes[rows]) for rows in (fit, held))
+    return Prepared(table, fit, held, side, labelling, passes, relative, (mine, theirs))
 
 
 def _over_draws(target: NDArray[np.int64], config: TrainingConfig) -> NDArray[np.float64]:

@@ -47,7 +47,7 @@ class FineTuneConfig(BaseModel):
     method: str = Field(
         default="covariant",
         description="covariant: log r(z; nu) is learned. invariant: z at nu is pulled to the nominal z. equivariant: "
-        "nu is predicted from both. rs3l: events at nu are contrastive positives of the nominal ones.",
+        "nu is predicted from both. rs3l: events at nu, and re-simulated partners, are contrastive positives.",
     )
     head: SerializeAsAny[HeadConfig] = Field(
         default=PolynomialConfig(), description="What log r looks like: a name, or a mapping with `name` and settings."

@@ -64,8 +64,8 @@ class AnomCLR(Objective):
         weight = views_of(batch.weight, batch).flatten()
         per_anchor = -pair_terms(views, anomalies).flatten() / self.temperature
         if not self.plus:
-            anchors, instance = views.flatten(0, 1), views_of(batch.instance, batch).flatten()
-            per_anchor = per_anchor + log_sum_of_other_events(anchors, instance, weight, self.temperature)
+            anchors, origin = views.flatten(0, 1), views_of(batch.origin, batch).flatten()
+            per_anchor = per_anchor + log_sum_of_other_events(anchors, origin, weight, self.temperature)
         return weighted_mean(per_anchor, weight)
 
 
@@ -75,14 +75,14 @@ def pair_terms(views: Tensor, anomalies: Tensor) -> Tensor:
     return together / max(1, len(views) - 1) - (views * anomalies).sum(dim=2)
 
 
-def log_sum_of_other_events(anchors: Tensor, instance: Tensor, weight: Tensor, temperature: float) -> Tensor:
+def log_sum_of_other_events(anchors: Tensor, origin: Tensor, weight: Tensor, temperature: float) -> Tensor:
     """log sum_j w_j exp(s_ij / tau) over the rows j of other events of all processes, (b,); 0 if there are none.
 
-    Unit vectors `anchors` (b, k), which event they are `instance` (b,), their `weight` (b,).
+    Unit vectors `anchors` (b, k), which event they are of `origin` (b,), their `weight` (b,).
     """
-    others, w, events = gather(anchors), unit_mean(gather(weight.float())), gather(instance)
+    others, w, events = gather(anchors), unit_mean(gather(weight.float())), gather(origin)
     logits = torch.addmm(log_weight(w)[None, :], anchors / temperature, others.T)
-    logits = logits.masked_fill(instance[:, None] == events[None, :], -LARGE)
+    logits = logits.masked_fill(origin[:, None] == events[None, :], -LARGE)
     sums = logits.logsumexp(dim=1)
     # Weightless rows are at -LARGE too.
     return torch.where(sums > -0.5 * LARGE, sums, 0.0)

@@ -36,7 +36,8 @@ class NTXent(Objective):
     """A projection head and the loss of arXiv:2002.05709, Eq. 1, on its output.
 
     The classes of `supcon_loss` are the events: with two views of each it is the NT-Xent loss, with more views the
-    mean over the other views. An event that a sampler draws twice counts as one event with twice the views.
+    mean over the other views. An event that a sampler draws twice, or that is in the batch beside its re-simulated
+    partner, counts as one event with twice the views.
     """
 
     def __init__(self, dim: int, config: NTXentConfig):
@@ -46,4 +47,4 @@ class NTXent(Objective):
 
     def forward(self, embedding: Tensor, batch: Batch) -> Tensor:
         """Embedding (b, dim) -> the mean loss."""
-        return supcon_loss(self.head(embedding), batch.instance, batch.weight, self.temperature, gather, rank())
+        return supcon_loss(self.head(embedding), batch.origin, batch.weight, self.temperature, gather, rank())

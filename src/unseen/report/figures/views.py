@@ -11,7 +11,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from unseen.errors import ShapeError
+from unseen.errors import ConfigError, ShapeError
 from unseen.events import Events, Schema
 from unseen.events.normalisation import Normalisation
 from unseen.registry import resolve
@@ -58,11 +58,17 @@ def views_figure(events: Events, row: int, views: Sequence[ViewConfig] | None = 
     """A panel for an event and one for each view of it (default: `SHOWN`, for schemas with leptons and jets).
 
     `events` gives the means for views that need typical values; `row` is the event to draw. Outlines: before the view.
-    Errors: ShapeError (no such row), SchemaError (a view needs what the events lack).
+    Errors: ShapeError (no such row), SchemaError (a view needs what the events lack), ConfigError (a view that shows
+    another row).
     """
     if not 0 <= row < len(events):
         raise ShapeError(f"no event {row} to draw: there are {len(events)}, counted from 0")
     chosen = list(views) if views is not None else [resolve(item, VIEWS, "view") for item in SHOWN]
+    for view in chosen:
+        if view.partners:
+            raise ConfigError(
+                f"'{view.name}' has no panel: it shows another row of the sample; draw that row by itself"
+            )
     rows = math.ceil((len(chosen) + 1) / COLUMNS)
     normalisation = Normalisation.fit(events, log_pt=True)
     pair = events[np.array([row, (row + 1) % len(events)])]  # views that mix events take the next one

@@ -1,4 +1,4 @@
-"""`rs3l`: an event and the same event at nu are positives of a contrastive loss (RS3L, arXiv:2403.07066)."""
+"""`rs3l`: simulations of an event, distorted ones too, are positives of a contrastive loss (RS3L, arXiv:2403.07066)."""
 
 from __future__ import annotations
 
@@ -16,19 +16,24 @@ __all__ = ["Rs3l"]
 
 
 class Rs3l(Term):
-    """`ntxent` on pairs of a nominal event and its distorted copy, of events that pass the selection both times."""
+    """`ntxent` on a nominal event, its distorted copy, and its re-simulated partners where the model's views have any.
+
+    Events that pass the selection both times take part.
+    """
 
     def __init__(self, problem: TermProblem):
         super().__init__()
         self.loss = NTXentConfig().build(problem.problem)
 
     def forward(self, z: Tensor, rows: PairedRows) -> Tensor:
-        """The mean loss of the pairs; 0 without any."""
+        """The mean loss of the rows; 0 without any pair."""
         before, after = rows.pairs()
         if len(before) < 2:
             return z.sum() * 0.0
-        at = torch.cat([before, after])
+        partner = rows.resimulated()
+        partner = partner[torch.isin(rows.position[partner], rows.position[before])]
+        at = torch.cat([before, after, partner])
         batch: Batch = rows.plain(at)
-        view = (torch.arange(len(at), device=at.device) >= len(before)).long()
+        view = torch.cat([torch.full_like(part, i) for i, part in enumerate((before, after, partner))])
         loss: Tensor = self.loss(z[at], replace(batch, view=view))
         return loss
