@@ -1,8 +1,8 @@
 """What rows of one generated event have in common, and what they cost, by the stage that was simulated again.
 
-For every process and choice of `simulate.resimulations`: the correlation of the hardest lepton's pt, MET and HT between two
-rows that share their source (selected events, fast fidelity, one row per source and re-decay), and selected rows per
-second of processor time, start-up of Pythia included and libraries not. Prints a table, writes JSON:
+For every process and choice of `simulate.resimulations`: the correlation of the hardest lepton's pt, MET and HT between
+two selected rows that share their source (fast fidelity, `copies` 1), and selected rows per second of processor time,
+start-up of Pythia included and libraries not. Prints a table, writes JSON:
 
     python benchmarks/resimulation.py --out runs/bench/resimulation.json
 """
@@ -57,9 +57,9 @@ def shard(folder: Path, name: str, resimulations: Resimulations) -> ShardJob:
         train={name: ROWS[name]}, shard_size=ROWS[name], copies=1, resimulations=resimulations, processes=processes
     )
     libraries = plan_libraries(config, processes, folder, SEED)
-    for job in libraries:
-        if not valid_library(job):
-            make_library(job)
+    for library in libraries:
+        if not valid_library(library):
+            make_library(library)
     [job] = plan_shards(config, processes, folder, SEED, libraries)
     return job
 
@@ -94,6 +94,7 @@ def compare(folder: Path, name: str) -> list[Row]:
             for (what, observable), value in zip(OBSERVABLES.items(), expected, strict=True):
                 found = np.corrcoef(observable(one), observable(other))[0, 1]
                 rows.append(row(f"{title}: correlation of {what}", found, "", value))
+                rows.append(row(f"{title}: error of that", (1 - found**2) / np.sqrt(len(one) - 1), ""))
     for line in rows:
         print(f"{line['name']:60s} {line['value']:10.4g} {line['unit']:4s} {line['baseline'] or ''}", flush=True)
     return rows

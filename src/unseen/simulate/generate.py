@@ -40,9 +40,10 @@ def generate(job: ShardJob) -> tuple[Events, dict[str, Any]]:
     parts: list[Events] = []
     passing: list[np.ndarray[Any, np.dtype[np.bool_]]] = []
     passed, rows = 0, job.resimulations.rows
+    least, most = (max(1, tries // rows) for tries in (MIN_TRIES, MAX_TRIES))
     while passed < job.n_events:
         wanted = 1.1 * (job.n_events - passed) * (source.tries + 2 / rows) / (passed + 1)
-        events = _detect(job, source.next(int(np.clip(wanted, MIN_TRIES, max(MIN_TRIES, MAX_TRIES // rows)))), rng)
+        events = _detect(job, source.next(int(np.clip(wanted, least, most))), rng)
         parts.append(events)
         passing.append(passes(remove_objects(events, events.schema.selection.objects), events.schema.selection))
         passed += int(passing[-1].sum())

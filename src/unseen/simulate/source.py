@@ -56,9 +56,9 @@ class EventSource:
     and heavy-flavour events are kept with probability p / cap, so the mixture is right whatever the caps. A cap that is
     lower than its slice's thins out the hard processes first, in the ratio of the two.
 
-    With `resimulations` every generated event is hadronised several times, each with its own chance to be kept, and then
-    returned several times. Seen alone, each of these is distributed like a fresh event, so rows have weight one.
-    Rows of one event are spread over the block, such that what a cut leaves of it is a random part.
+    With `resimulations` every generated event is hadronised several times, each with its own chance to be kept, then
+    returned several times. Seen alone, each row is distributed like a fresh event, so rows have weight one. Those of
+    one event are spread over the block, such that what a cut leaves of it is a random part.
     """
 
     def __init__(
