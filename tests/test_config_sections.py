@@ -33,6 +33,7 @@ from unseen.search.statistic import STATISTICS
         ({"simulate": {"processes": {"my": {"setings": ["a"]}}}}, "'simulate.processes.my.setings'; did you mean"),
         ({"simulate": {"processes": {"my": {"settings": ["#x"]}}}}, "'#x' is not a Pythia setting"),
         ({"simulate": {"test": {"w": -1}}}, "simulate.test.w: Input should be greater than or equal to 0"),
+        ({"simulate": {"resimulations": {"detector": 0}}}, "resimulations.detector: Input should be greater than 0"),
         ({"pools": {"mixture": {"w": float("nan")}}}, "pools.mixture.w: Input should be a finite number"),
         ({"pools": {"mixture": {"w": 1.5, "z": -0.5}}}, "mixture must hold non-negative shares"),
         ({"pools": {"train_mixture": {"w": 0.9}}}, "train_mixture must hold"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from unseen.events import select
 from unseen.simulate import SimulationConfig, load_processes
 from unseen.simulate.generate import generate
-from unseen.simulate.jobs import plan_libraries, plan_shards
+from unseen.simulate.jobs import LibraryJob, ShardJob, plan_libraries, plan_shards
 from unseen.simulate.libraries import make_library
 from unseen.simulate.overlay import UnderlyingEvents
 from unseen.simulate.particles import Particles
@@ -28,6 +29,11 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def out_of_test(job: ShardJob) -> tuple[LibraryJob, ...]:
+    """The libraries of the other role, which are there."""
+    return tuple(replace(one, path=Path(str(one.path).replace("-train", "-test"))) for one in job.libraries)
+
+
 @pytest.mark.parametrize("name", list(load_processes()))
 def test_tiny_shard(name: str, out: Path) -> None:
     processes = load_processes()
@@ -38,6 +44,21 @@ def test_tiny_shard(name: str, out: Path) -> None:
     assert events.label_names == (processes[name].label,)
     assert account["cross_section_pb"] > 0
     assert account["passed"] >= N
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(load_processes()))
+def test_tiny_shard_with_several_rows_of_an_event(name: str, out: Path) -> None:
+    processes = load_processes()
+    again = {"hadronisation": 2, "detector": 2}
+    config = SimulationConfig(train={name: 10 * N}, underlying_events=30, decays=60, resimulations=again)
+    [job] = plan_shards(config, processes, out, 1, plan_libraries(config, processes, out, 1))
+    events, account = generate(replace(job, libraries=out_of_test(job)))
+    assert len(select(events)) == 10 * N
+    shared = [events.record["m_hat"][events.record["source"] == one] for one in np.unique(events.record["source"])]
+    assert max(len(rows) for rows in shared) > 1
+    assert {len(np.unique(rows)) for rows in shared} == {1}
+    assert account["effective"] < account["passed"]
 
 
 @pytest.mark.parametrize("name", ["w", "tt"])  # with a filter and without; QCD: test_simulate.py

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unseen.events import ADC2021, Requirement, Selection
-from unseen.simulate import SimulationConfig, load_processes
+from unseen.simulate import SimulationConfig, jobs, load_processes
 from unseen.simulate.jobs import ShardJob, _source_key, lepton_cut, plan_libraries, plan_shards
 
 OUT = Path("out")
@@ -105,6 +105,17 @@ def test_a_shard_does_not_depend_on_the_rest_of_the_run(tmp_path: Path) -> None:
 
 def test_only_training_holds_copies() -> None:
     assert {job.role: job.copies for job in plan(config(copies=3))} == {"train": 3, "test": 1}
+
+
+def test_only_training_is_simulated_again_and_shards_of_before_stay_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    again = {"resimulations": {"hadronisation": 3, "detector": 2}}
+    assert {job.role: job.resimulations.rows for job in plan(config(**again))} == {"train": 6, "test": 1}
+    once, more = plan(config()), plan(config(**again))
+    for before, after in zip(once, more, strict=True):
+        assert (before.meta == after.meta) == (before.role == "test")
+    monkeypatch.setattr(jobs, "fingerprint", sorted)
+    assert {"resimulations" in job.meta["fingerprint"] for job in once} == {False}
+    assert {job.role: "resimulations" in job.meta["fingerprint"] for job in more} == {"train": True, "test": False}
 
 
 def with_selection(preselection: Selection, selection: Selection, tmp_path: Path) -> SimulationConfig:

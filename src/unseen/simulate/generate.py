@@ -39,10 +39,11 @@ def generate(job: ShardJob) -> tuple[Events, dict[str, Any]]:
     rng = generator(job.seed, *job.stream, "detector")
     parts: list[Events] = []
     passing: list[np.ndarray[Any, np.dtype[np.bool_]]] = []
-    passed = 0
+    passed, rows = 0, job.resimulations.rows
+    least, most = (max(1, tries // rows) for tries in (MIN_TRIES, MAX_TRIES))
     while passed < job.n_events:
-        wanted = 1.1 * (job.n_events - passed) * (source.tries + 2) / (passed + 1)
-        events = _detect(job, source.next(int(np.clip(wanted, MIN_TRIES, MAX_TRIES))), rng)
+        wanted = 1.1 * (job.n_events - passed) * (source.tries + 2 / rows) / (passed + 1)
+        events = _detect(job, source.next(int(np.clip(wanted, least, most))), rng)
         parts.append(events)
         passing.append(passes(remove_objects(events, events.schema.selection.objects), events.schema.selection))
         passed += int(passing[-1].sum())
@@ -60,7 +61,16 @@ def _source(job: ShardJob) -> EventSource:
     library = next((libraries.decays(item.path) for item in job.libraries if item.kind == "decays"), None)
     cut = lepton_cut(job.config)
     return EventSource(
-        job.name, job.process, job.config.fidelity, job.seed, job.stream, cut, library, job.copies, job.config.trials
+        job.name,
+        job.process,
+        job.config.fidelity,
+        job.seed,
+        job.stream,
+        cut,
+        library,
+        copies=job.copies,
+        trials=job.config.trials,
+        resimulations=job.resimulations,
     )
 
 

@@ -1,4 +1,4 @@
-"""Vetoes inside Pythia, before the expensive steps. Each factory returns a UserHooks object for `Generator`."""
+"""Calls from inside Pythia: vetoes before the expensive steps. Factories make UserHooks for `Generator`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ import numpy as np
 
 from unseen.simulate.pythia import pythia_module
 
-__all__ = ["FIRST_OUTGOING", "HARD_ROWS", "HEAVY_QUARKS", "heavy_quark_hook", "lepton_hook", "soft_boson_hook"]
+__all__ = [
+    "FIRST_OUTGOING",
+    "HARD_ROWS",
+    "HEAVY_QUARKS",
+    "begin_event_hook",
+    "heavy_quark_hook",
+    "lepton_hook",
+    "soft_boson_hook",
+]
 
 LEPTONS = (11, 13, 15)
 HEAVY_QUARKS = (4, 5)
@@ -92,3 +100,14 @@ def soft_boson_hook(scale: float, pt_max: float) -> Any:
             return False
 
     return SoftBosonVeto()
+
+
+def begin_event_hook(prepare: Callable[[], None]) -> Any:
+    """Veto nothing, but call `prepare` at the beginning of each event: it may change the event record."""
+    base: Any = pythia_module().UserHooks
+
+    class BeginEvent(base):
+        def onBeginEvent(self) -> None:  # noqa: N802
+            prepare()
+
+    return BeginEvent()

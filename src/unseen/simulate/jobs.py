@@ -14,7 +14,7 @@ from unseen.events import Selection
 from unseen.seeds import seed_sequence
 from unseen.simulate.isolation import LeptonCut
 from unseen.simulate.processes import Filter, Process
-from unseen.simulate.settings import ROLES, SimulationConfig
+from unseen.simulate.settings import ROLES, Resimulations, SimulationConfig
 
 __all__ = ["LibraryJob", "ShardJob", "fingerprint", "lepton_cut", "plan_libraries", "plan_shards", "software"]
 
@@ -68,8 +68,13 @@ class ShardJob:
 
     @property
     def copies(self) -> int:
-        """Most rows per source event: copies in training only."""
+        """Most re-decays of an event: copies in training only."""
         return self.config.copies if self.role == "train" else 1
+
+    @property
+    def resimulations(self) -> Resimulations:
+        """How often the stages of an event are simulated: more than once in training only."""
+        return self.config.resimulations if self.role == "train" else Resimulations()
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -82,6 +87,8 @@ class ShardJob:
             "copies": self.copies,
             "libraries": [job.meta for job in self.libraries],
         }
+        if self.resimulations != Resimulations():  # shards of before this setting stay valid
+            wanted["resimulations"] = self.resimulations.model_dump(mode="json")
         return {
             "process": self.name,
             "label": self.process.label,

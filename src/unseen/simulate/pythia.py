@@ -7,7 +7,7 @@ import ctypes
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from unseen.errors import MissingExtraError, PythiaSettingsError
 from unseen.simulate.particles import Particles
 
-__all__ = ["Generator", "RawBatch", "check_settings", "pythia_module"]
+__all__ = ["Generator", "RawBatch", "captured", "check_settings", "pythia_module"]
 
 COMMON = ("Beams:eCM=13000", "Random:setSeed=on")
 # Both fidelities switch off tau spin correlations (2-4 ms per tau); fast also leaves out multi-parton interactions.
@@ -36,7 +36,7 @@ def pythia_module() -> ModuleType:
 
 
 @contextlib.contextmanager
-def _captured() -> Iterator[Callable[[], str]]:
+def captured() -> Iterator[Callable[[], str]]:
     """Collect what the C++ side prints, so that its complaint can go into the error message."""
     sys.stdout.flush()
     with tempfile.TemporaryFile() as sink:
@@ -62,12 +62,25 @@ COLUMNS = ("id", "status", "mother1", "mother2", "daughter1", "daughter2", "col"
 
 
 class RawBatch:
-    """One `nextBatch` as numpy: the whole event record (N rows), `offsets` (n + 1) and per-event `info` columns."""
+    """One `nextBatch` as numpy: the whole event record (N rows), `offsets` (n + 1) and per-event `info` columns.
 
-    def __init__(self, batch: Any):
+    `parent` (n,) says from which of the `generated` events a record was made: each from its own, unless given. `info`
+    replaces columns of that name.
+    """
+
+    def __init__(
+        self,
+        batch: Any,
+        generated: int | None = None,
+        parent: NDArray[np.int64] | None = None,
+        info: Mapping[str, NDArray[Any]] | None = None,
+    ):
         events, self._info = batch.layout.contents
         self._columns = events.content.contents
+        self._known = dict(info or {})
         self.offsets: NDArray[np.int64] = np.asarray(events.offsets.data, dtype=np.int64)
+        self.generated = len(batch) if generated is None else generated
+        self.parent: NDArray[np.int64] = np.arange(len(batch)) if parent is None else parent
         self.p = np.stack([axis.data for axis in self._columns[COLUMNS.index("p")].contents], axis=1)
 
     def column(self, name: str) -> NDArray[Any]:
@@ -76,7 +89,7 @@ class RawBatch:
 
     def info(self, name: str) -> NDArray[Any]:
         """An event quantity such as pT2Hat, (n,)."""
-        return np.asarray(self._info.content(name).data)
+        return self._known[name] if name in self._known else np.asarray(self._info.content(name).data)
 
     def all(self) -> Particles:
         """Every entry of the event record."""
@@ -99,7 +112,7 @@ class Generator:
         pythia = _configured(name, (*strings, "Print:quiet=on"))
         if hooks is not None:
             pythia.setUserHooksPtr(hooks)
-        with _captured():
+        with captured():
             started = pythia.init()
         if not started:
             raise PythiaSettingsError(
@@ -111,7 +124,7 @@ class Generator:
 
     def batch(self, n: int) -> RawBatch:
         """At most n events; Pythia leaves out the few that it cannot finish."""
-        with _captured():
+        with captured():
             return RawBatch(self.pythia.nextBatch(n))
 
     def cross_section(self) -> tuple[float, float]:
@@ -133,7 +146,7 @@ def _configured(name: str, settings: Sequence[str]) -> Any:
 
 def _complaint(name: str, settings: Sequence[str]) -> str:
     """What Pythia says when it is asked again, not quietly: quiet initialisation fails without a word."""
-    with _captured() as text:
+    with captured() as text:
         _configured(name, settings).init()
         lines = [line.strip(" |") for line in text().splitlines()]
     said = [line for line in lines if line.startswith("PYTHIA") and ("Error" in line or "Abort" in line)]

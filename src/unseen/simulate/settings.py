@@ -4,15 +4,34 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
 from unseen.events.schema import Schema
 from unseen.simulate.detector.settings import DetectorSettings
 from unseen.simulate.processes import Process
 
-__all__ = ["ROLES", "SimulationConfig"]
+__all__ = ["ROLES", "Resimulations", "SimulationConfig"]
 
 ROLES = ("train", "test")
+
+
+class Resimulations(BaseModel):
+    """Rows from several simulations of the later stages of one generated event; they share `record["source"]`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hadronisation: PositiveInt = Field(
+        default=1, description="Times the same partons are hadronised, with new decays of hadrons and taus."
+    )
+    detector: PositiveInt = Field(
+        default=1,
+        description="Times the detector (and, in fast fidelity, the underlying event) is simulated for each of these.",
+    )
+
+    @property
+    def rows(self) -> int:
+        """Most rows per generated event, re-decays not counted."""
+        return self.hadronisation * self.detector
 
 
 class SimulationConfig(BaseModel):
@@ -32,7 +51,11 @@ class SimulationConfig(BaseModel):
         default_factory=dict, description="The same for reference, toys and data: one row per source event."
     )
     copies: int = Field(
-        default=5, gt=0, description="Most rows per source event in training (re-decays of heavy hadrons)."
+        default=5, gt=0, description="Most re-decays of the heavy hadrons of an event in training, a row each (QCD)."
+    )
+    resimulations: Resimulations = Field(
+        default=Resimulations(),
+        description="In training: simulate one event several times, as positives for contrastive learning.",
     )
     shard_size: int = Field(default=5000, gt=0, description="Events per shard that pass the selection.")
     underlying_events: int = Field(default=2000, gt=0, description="Size of each role's library (fast only).")

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from unseen.seeds import generator, small_seed
 from unseen.simulate.decays import DecayLibrary, stable_settings
+from unseen.simulate.hadronisation import Rehadronising
 from unseen.simulate.hooks import FIRST_OUTGOING, HARD_ROWS, HEAVY_QUARKS, heavy_quark_hook, lepton_hook
 from unseen.simulate.isolation import LeptonCut
 from unseen.simulate.particles import Int, Particles
 from unseen.simulate.processes import Process, Slice
 from unseen.simulate.pythia import FIDELITY, Generator, RawBatch
 from unseen.simulate.redecay import complete, draw, find_candidates
+from unseen.simulate.settings import Resimulations
 from unseen.simulate.truth import hard_process
 
 __all__ = ["Block", "EventSource", "measure_slices"]
@@ -27,7 +29,7 @@ SURVEY = 20_000
 
 @dataclass(frozen=True)
 class Block:
-    """Particle-level events in random order; `source` (n,) numbers the generated event, copies share it."""
+    """Particle-level events in random order; `source` (n,) numbers the generated event, which copies share."""
 
     particles: Particles
     source: Int
@@ -53,6 +55,10 @@ class EventSource:
     Slices are mixed event by event: each try goes to slice s with probability proportional to (cross section) x (cap),
     and heavy-flavour events are kept with probability p / cap, so the mixture is right whatever the caps. A cap that is
     lower than its slice's thins out the hard processes first, in the ratio of the two.
+
+    With `resimulations` every generated event is hadronised several times, each with its own chance to be kept, then
+    returned several times. Seen alone, each row is distributed like a fresh event, so rows have weight one. Those of
+    one event are spread over the block, such that what a cut leaves of it is a random part.
     """
 
     def __init__(
@@ -66,9 +72,11 @@ class EventSource:
         decays: DecayLibrary | None = None,
         copies: int = 1,
         trials: int = 400,
+        resimulations: Resimulations = Resimulations(),  # noqa: B008
     ):
         self.process, self.cut, self.decays, self.trials = process, cut, decays, trials
         self.copies = copies if process.heavy_flavour else 1
+        self.resimulations = resimulations
         self.slices = process.slices or (Slice(settings=(), cross_section_pb=1.0),)
         self.rng = generator(seed, *path, "source")
         self.tries = self.accepted = self.sources = 0
@@ -77,13 +85,22 @@ class EventSource:
         if process.heavy_flavour:
             settings = (*settings, *stable_settings())
         self._generators = [
-            Generator(name, (*settings, *part.settings), small_seed(seed, *path, "pythia", index), self._hook(part))
+            self._generator(name, (*settings, *part.settings), seed, path, index)
             for index, part in enumerate(self.slices)
         ]
         caps = [part.cap if process.heavy_flavour else 1.0 for part in self.slices]
         weights = np.array([(part.cross_section_pb or 0.0) * cap for part, cap in zip(self.slices, caps, strict=True)])
         self._total = float(weights.sum())
         self._probability = weights / weights.sum()
+
+    def _generator(
+        self, name: str, settings: tuple[str, ...], seed: int, path: tuple[str | int, ...], index: int
+    ) -> Generator | Rehadronising:
+        hook, first = self._hook(self.slices[index]), small_seed(seed, *path, "pythia", index)
+        times = self.resimulations.hadronisation
+        if times == 1:
+            return Generator(name, settings, first, hook)
+        return Rehadronising(name, settings, first, hook, times, small_seed(seed, *path, "hadronisation", index))
 
     def _hook(self, part: Slice) -> object:
         if self.process.heavy_flavour:
@@ -102,18 +119,17 @@ class EventSource:
             self._slice(index, int(n)) for index, n in enumerate(self.rng.multinomial(tries, self._probability)) if n
         ]
         particles = Particles.concatenate([block.particles for block in blocks])
-        order = self.rng.permutation(len(particles))
+        order = self.rng.permutation(np.repeat(np.arange(len(particles)), self.resimulations.detector))
         record = {key: np.concatenate([b.record[key] for b in blocks])[order] for key in blocks[0].record}
         return Block(particles.take(order), np.concatenate([b.source for b in blocks])[order], record)
 
     def _slice(self, index: int, tries: int) -> Block:
         batch = self._generators[index].batch(tries)
         particles = batch.final()
-        n = len(particles)
-        source = self.sources + np.arange(n)
-        self.sources += n
-        self.accepted += n
-        record = {"slice": np.full(n, index, np.int16), **hard_process(batch)}
+        source = self.sources + batch.parent
+        self.sources += batch.generated
+        self.accepted += batch.generated
+        record = {"slice": np.full(len(particles), index, np.int16), **hard_process(batch)}
         if self.process.heavy_flavour:
             particles, kept = self._redecay(particles, self._caps(index, batch))
             source, record = source[kept], {key: values[kept] for key, values in record.items()}
@@ -147,7 +163,7 @@ class EventSource:
 
     def cross_section(self) -> float:
         """Cross section in pb that one returned row per try would stand for."""
-        per_row = self._total / self.copies
+        per_row = self._total / (self.copies * self.resimulations.rows)
         if self.process.slices:
             return per_row
         if self.process.cross_section_pb is not None:
