@@ -17,7 +17,7 @@ from unseen.search.validate import Floats
 from unseen.stored import passing
 from unseen.study import draw_study_pools, entries, parse_study
 from unseen.study.estimate import uncounted
-from unseen.study.stored import at_mixture
+from unseen.study.stored import at_mixture, thinned
 from unseen.study.systematic import power_kept, with_preserved
 from unseen.studying import prepare_study, run_study
 
@@ -69,6 +69,15 @@ def test_events_to_distort_are_stored_ones_that_no_pool_has(folder: Path) -> Non
     for name, events in pools.stored_signals.items():
         injected = np.concatenate([pools.signals[name].record["source"], pools.signals_apart[name].record["source"]])
         assert not np.intersect1d(events.record["source"], injected).size
+
+
+def test_thinned_events_keep_the_mixture_with_equal_weights(folder: Path) -> None:
+    judge = draw_study_pools(parse_study(content(folder))).stored["judge"]
+    kept = thinned(judge, np.random.default_rng(0))
+    assert (kept.weight == 1.0).all()
+    for label in range(len(judge.label_names)):
+        expected = judge.weight[judge.label == label].sum() / judge.weight.max()
+        assert abs((kept.label == label).sum() - expected) < 4 * np.sqrt(expected)  # binomial at most
 
 
 def test_a_row_has_the_numbers_and_a_second_run_keeps_it(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from unseen.events import Events
 from unseen.seeds import generator
 from unseen.stored import passing, weighted_to
 
-__all__ = ["at_mixture", "set_apart"]
+__all__ = ["at_mixture", "set_apart", "thinned"]
 
 FEWEST = 100  # selected events of a process
 
@@ -44,3 +45,9 @@ def at_mixture(events: Events, mixture: Mapping[str, float]) -> Events:
                 "needed: provide more, or raise systematics.share"
             )
     return weighted_to(mixture, events)
+
+
+def thinned(events: Events, rng: np.random.Generator) -> Events:
+    """A random part of the events, each kept with a probability in proportion to its weight; their weights are 1."""
+    kept = events[rng.random(len(events)) * events.weight.max(initial=0.0) < events.weight]
+    return replace(kept, weight=np.ones(len(kept)))

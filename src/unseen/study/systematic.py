@@ -9,6 +9,7 @@ from unseen.errors import ConfigError, ConvergenceError, NotEnoughEventsError
 from unseen.events import Events
 from unseen.power.rival import Samples
 from unseen.search.validate import Floats
+from unseen.seeds import generator
 from unseen.study.covariance.columns import Represented, covariance_columns
 from unseen.study.covariance.from_events import at_events, learned_ratio
 from unseen.study.covariance.moved import At, Delta
@@ -18,6 +19,7 @@ from unseen.study.numbers import Values, power_numbers
 from unseen.study.pools import StudyPools
 from unseen.study.representations import everything
 from unseen.study.settings import StudyConfig, Widths
+from unseen.study.stored import thinned
 from unseen.systematics import DensityRatio, NuisanceSet
 
 __all__ = ["power_kept", "systematic_numbers", "with_preserved"]
@@ -43,6 +45,7 @@ def systematic_numbers(
         raise ConfigError("the study has no section 'systematics'")
     nuisances = NuisanceSet.parse(section)
     judged = at_events(embed, nuisances, pools.stored["judge"])
+    equal = thinned(pools.stored["judge"], generator(config.seed, "study", "thin"))
     delta = _learned(embed, nuisances, pools, section, config.seed) if ratio is None else ratio
     raw = _on_raw_inputs(nuisances, pools, section, config.seed) if section.information else None
     on = Represented(
@@ -52,6 +55,7 @@ def systematic_numbers(
         pool=samples.pool,
         delta=delta,
         judged=judged,
+        thinned=at_events(embed, nuisances, equal),
         raw=raw,
         signals={name: at_events(embed, nuisances, events) for name, events in pools.stored_signals.items()},
         learn=(embed(pools.natural), samples.signals),

@@ -47,6 +47,21 @@ def test_profiling_stays_true_where_ignoring_does_not(situation: Situation) -> N
         assert cell.n_null == 400
 
 
+def test_events_that_null_and_data_share_give_true_rates_from_few(situation: Situation) -> None:
+    """9,000 generated events for 5,400 reference and 600 data: 300 toys and 600 of the null know 0.05 to 0.016.
+
+    As many events for the data alone, a pool of 3,000, would raise t by a fifth.
+    """
+    z = nominal(9000, 30)
+    same = np.arange(len(z))
+    few = replace(situation, reference=z[:5400], pool=z[5400:], n_null=600, same_event=same)
+    cells = robustness(few, [at(z, nu, 0.0) for nu in (-2.0, 0.0, 2.0)], treatments=["profiled"], n_toys=300)
+    rates = [cell.rate for cell in cells]
+    assert 0.05 - 3 * 0.016 < min(rates) <= max(rates) < 0.05 + 3 * 0.016
+    with pytest.raises(ShapeError, match="same_event"):
+        robustness(replace(few, same_event=same + 1), [at(z, 0.0, 0.0)], n_toys=10)
+
+
 @pytest.mark.parametrize("name", TREATMENTS)
 def test_every_treatment_is_calibrated_on_its_own_null(name: str, situation: Situation) -> None:
     """Equal seeds give equal bits, and p-values of toys are those of the null."""

@@ -12,6 +12,7 @@ import numpy as np
 from unseen.errors import ConvergenceError, NotEnoughEventsError
 from unseen.rivals.supervised import learn_log_ratio
 from unseen.search.scale import Widths
+from unseen.search.toys import Index
 from unseen.search.validate import Floats
 from unseen.seeds import generator, small_seed
 from unseen.study.covariance.closure import ClosurePoint, closure, closure_frame, closure_record
@@ -36,9 +37,9 @@ class Represented:
     """One representation of a study's events, and everything that is measured on it.
 
     `settings`, `reference`, `pool` (n, d) are nominal pools of equal weights; `judged` and each of `signals` give z of
-    stored events at nu, `delta` a ratio learned from others; `raw` is the same pair for the raw inputs, None without.
-    `learn` (background, signals) are events for ratios of signals, disjoint from the rest. `n_data`, `widths`,
-    `n_centers` and `penalty` are those of the kernel test.
+    stored events at nu, `thinned` a part of the judged ones of equal weights, `delta` a ratio learned from others;
+    `raw` is the same pair for the raw inputs, None without. `learn` (background, signals) are events for ratios of
+    signals, disjoint from the rest. `n_data`, `widths`, `n_centers` and `penalty` are those of the kernel test.
     """
 
     names: tuple[str, ...]
@@ -47,6 +48,7 @@ class Represented:
     pool: Floats
     delta: Delta
     judged: At
+    thinned: At
     raw: tuple[Delta, At] | None
     signals: Mapping[str, At]
     learn: tuple[Floats, Mapping[str, Floats]]
@@ -214,10 +216,11 @@ def robustness_columns(on: Represented) -> Values:
         i: [Injected(name, on.signals[name](grid[i]), n) for name, n in numbers.items() if name in on.signals]
         for i in with_signal
     }
+    reference, pool, same_event = _dealt(on)
     situation = Situation(
         on.settings,
-        on.reference,
-        on.pool,
+        reference,
+        pool,
         on.delta,
         on.n_data,
         n_null=config.null_toys,
@@ -226,11 +229,26 @@ def robustness_columns(on: Represented) -> Values:
         penalty=on.penalty,
         statistic=config.statistic,
         seed=small_seed(on.seed, "study", "robustness"),
+        same_event=same_event,
     )
     cells = robustness(
-        situation, [on.judged(nu) for nu in grid], treatments=config.treatments, signals=signals, n_toys=config.toys
+        situation, [on.thinned(nu) for nu in grid], treatments=config.treatments, signals=signals, n_toys=config.toys
     )
     return _robustness_summary(cells)
+
+
+def _dealt(on: Represented) -> tuple[Floats, Floats, Index]:
+    """Return the judged events that are selected at nu = 0 as reference and pool, and which row each judged event is.
+
+    In the shares of the study's own pools. Null and data are then of the same generated events: a pool that data alone
+    come from fluctuates as a whole, which every data set would show as a disagreement.
+    """
+    nominal = on.thinned(on.zero)
+    rows = generator(on.seed, "study", "robustness").permutation(np.flatnonzero(nominal.weights > 0))
+    first = round(len(rows) * len(on.reference) / (len(on.reference) + len(on.pool)))
+    same_event = np.full(len(nominal.z), -1)
+    same_event[rows] = np.arange(len(rows))
+    return nominal.z[rows[:first]], nominal.z[rows[first:]], same_event
 
 
 def _robustness_summary(cells: Sequence[RobustnessCell]) -> Values:

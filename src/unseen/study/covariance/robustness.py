@@ -13,6 +13,7 @@ import numpy as np
 
 from unseen.power.crossing import median_interval, power_interval
 from unseen.search.elsewhere import Other
+from unseen.search.toys import Index
 from unseen.search.validate import check_disjoint, check_name, row_keys
 from unseen.seeds import small_seed
 from unseen.study.covariance.moved import Moved
@@ -63,6 +64,8 @@ def robustness(
 ) -> list[RobustnessCell]:
     """Return the rates of every treatment at all `points`, pools that share no event with those of `situation`.
 
+    Unless `situation.same_event` says which events are the same. A pool of m events of their own fluctuates as a whole,
+    the same way in all data sets: t grows by a share of about n_data / m, and the rates with it.
     `signals`: for the index of a point the signals to add there. Treatments see the same data sets. `labels` rename
     them in the result: another embedding is another situation, e.g. {"ignored": "invariant"}.
     Errors: UnknownNameError, OverlapError, NotEnoughEventsError, ConvergenceError.
@@ -70,7 +73,7 @@ def robustness(
     for name in treatments:
         check_name("treatment", name, TREATMENTS)
     keys = row_keys(situation.pool)
-    for point in points:
+    for point in points if situation.same_event is None else ():
         kept = point.z[point.weights > 0]
         check_disjoint(f"the pool at nu = {np.round(point.nu, 3).tolist()}", row_keys(kept), "the pool for toys", keys)
     cells = []
@@ -87,7 +90,7 @@ def robustness(
 def _cell(
     label: str, judge: Judge, situation: Situation, point: Moved, injected: Injected | None, n_toys: int, seed: int
 ) -> RobustnessCell:
-    others = [_other(point, situation.n_data)]
+    others = [_other(point, situation.n_data, situation.same_event)]
     if injected is not None:
         others.append(_other(injected.events, injected.expected))
     found = judge.judge(tuple(others), n_toys, seed, point.nu)
@@ -108,6 +111,7 @@ def _cell(
     )
 
 
-def _other(events: Moved, expected: float) -> Other:
+def _other(events: Moved, expected: float, same_event: Index | None = None) -> Other:
     kept = events.weights > 0
-    return Other(events.z[kept], expected * events.rate, events.weights[kept])
+    owner = None if same_event is None else same_event[kept]
+    return Other(events.z[kept], expected * events.rate, events.weights[kept], same_event=owner)

@@ -17,6 +17,7 @@ from unseen.power.significance import Significance, significance
 from unseen.search import KernelTest, Null, PseudoData
 from unseen.search.elsewhere import Other, other_statistics, randomised_statistics
 from unseen.search.scale import Widths
+from unseen.search.toys import Index
 from unseen.search.validate import Floats
 from unseen.seeds import small_seed
 from unseen.study.covariance.moved import Delta
@@ -29,7 +30,9 @@ class Situation:
     """Nominal events z (n, d) of three disjoint pools and how they are searched; events are of equal weight.
 
     `pool` is what toys get their data from, with the reference; `delta` are the coefficients of log r(z; nu);
-    `statistic` that of the tests that profile nothing; `n_null` toys for each null.
+    `statistic` that of the tests that profile nothing; `n_null` toys for each null. `same_event` (m,): for each of the
+    m events that are judged at nu the row of reference and pool, one after the other, that it is at nu = 0, -1 where it
+    is not selected there; None for events of their own.
     """
 
     settings: Floats
@@ -44,6 +47,7 @@ class Situation:
     statistic: str = "converged"
     normalisation: str = "known"
     seed: int = 0
+    same_event: Index | None = None
 
     def test(self, statistic: str) -> KernelTest:
         """Return the test, not fitted."""
