@@ -246,6 +246,20 @@ def test_a_pool_that_cannot_hold_the_largest_toy_is_refused(data_folder: Path) -
     check_config(from_files(data_folder, pools=pools | {"toys": 150}))
 
 
+def test_views_of_partners_that_nobody_simulates_are_refused_before_work_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sources, "check_simulation", lambda *_: {})
+    train = {"views": ["resimulate"], "n_views": 2}
+    with pytest.raises(ConfigError, match=r"simulate.resimulations: \{detector: 2\}"):
+        check_config(from_simulation(train=train))
+    check_config(from_simulation(train=train, simulate={"resimulations": {"detector": 2}}))
+    heavy = {"train": train, "pools": {"mixture": {"w": 0.5, "qcd": 0.5}, **POOLS}}
+    check_config(from_simulation(**heavy))  # decays of one event
+    with pytest.raises(ConfigError, match="one row of every training event"):
+        check_config(from_simulation(**heavy, simulate={"copies": 1}))
+
+
 def test_the_simulation_makes_what_the_pools_need_unless_told_otherwise(data_folder: Path) -> None:
     config = from_simulation(data={"signal": {"process": "ato4l", "events": 4}})
     made, planned = simulation_config(config), plan(config)

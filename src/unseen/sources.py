@@ -84,6 +84,7 @@ def check_config(config: Config, pools: bool = True) -> None:
     else:
         settings = simulation_config(config)
         _check_labels(config, settings)
+        _check_partners(config, settings)
         if pools:
             _check_counts(settings, plan(config))
         check_simulation(settings, config.seed)
@@ -125,6 +126,19 @@ def _check_labels(config: Config, settings: SimulationConfig) -> None:
                 f"the signal '{signal}' and '{name}' have the same label '{known[name].label}', so the signal would "
                 "also be in the reference: give it a label of its own in simulate.processes"
             )
+
+
+def _check_partners(config: Config, settings: SimulationConfig) -> None:
+    """Refuse views of re-simulated partners where every training event is simulated once."""
+    if not config.train.n_partners or settings.resimulations.rows > 1:
+        return
+    known = load_processes(settings.processes)
+    decayed = [name for name in settings.counts("train") if name in known and known[name].heavy_flavour]
+    if settings.copies == 1 or not decayed:
+        raise ConfigError(
+            "train.views has 'resimulate', but the simulation makes one row of every training event: ask for more, "
+            "e.g. simulate.resimulations: {detector: 2}, or leave the view out"
+        )
 
 
 def _check_counts(settings: SimulationConfig, needed: PoolPlan) -> None:
