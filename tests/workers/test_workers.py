@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import pickle
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import process as futures_of_processes
 from contextlib import ExitStack
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +21,7 @@ from tests.workers import tasks
 from unseen import errors
 from unseen.errors import ConfigError, DiskSpaceError, WorkerLostError
 from unseen.workers import Workers, workers
+from unseen.workers.processes import Processes
 
 KINDS = {"serial": (None, 1), "processes": (None, 2), "dask": ("local", 2)}
 
@@ -105,6 +111,32 @@ def test_a_job_that_always_kills_its_worker_is_named(parallel: Workers) -> None:
         parallel.run(tasks.always_die, range(5), lambda job, result: None)
     done: list[int] = []
     parallel.run(tasks.square, range(5), lambda job, result: done.append(result))
+    assert sorted(done) == [0, 1, 4, 9, 16]
+
+
+@pytest.mark.parametrize(("place", "processes"), [("_WorkItem", 2), ("ProcessPoolExecutor._spawn_process", 1)])
+def test_a_job_handed_in_while_the_pool_breaks_is_done_again(
+    monkeypatch: pytest.MonkeyPatch, place: str, processes: int
+) -> None:
+    """Up to Python 3.11 a pool can break inside `submit`: before it knows the job, or while it starts a process."""
+    original = attrgetter(place)(futures_of_processes)
+    broken: list[ProcessPoolExecutor] = []
+
+    def breaks_before(*arguments: Any) -> Any:
+        pool = mine._pool
+        if len(pool._processes) == processes and not broken:
+            broken.append(pool)
+            next(iter(pool._processes.values())).kill()
+            while not pool._call_queue._reader.closed:  # type: ignore[attr-defined]
+                time.sleep(0.01)
+        return original(*arguments)
+
+    done: list[int] = []
+    with workers(None, 2) as mine:
+        assert isinstance(mine, Processes)
+        monkeypatch.setattr(f"concurrent.futures.process.{place}", breaks_before)
+        mine.run(tasks.slow_square, range(5), lambda job, result: done.append(result), shared=0.01)
+    assert len(broken) == 1
     assert sorted(done) == [0, 1, 4, 9, 16]
 
 

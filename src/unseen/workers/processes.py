@@ -88,11 +88,19 @@ class Processes:
     def _submit(self, task: Callable[[Any, Any], Result], shared: str | None, job: Any) -> Future[Result]:
         while True:
             try:
-                return self._pool.submit(inside.call, task, job, shared)
+                future = self._pool.submit(inside.call, task, job, shared)
             except BrokenProcessPool as error:
                 self._replace(job, error)
+            except OSError as error:  # its queue was closed while a process was being started: see `_fail_forgotten`
+                if not self._pool._broken:
+                    raise
+                self._replace(job, error)
+            else:
+                if self._pool._broken:
+                    _fail_forgotten(self._pool)
+                return future
 
-    def _replace(self, job: object, error: BrokenProcessPool) -> None:
+    def _replace(self, job: object, error: Exception) -> None:
         """A new pool for a broken one. A job that comes back is at the head of the queue: it is the suspect."""
         self._losses += 1
         if self._losses > MOST_LOSSES:
@@ -101,6 +109,7 @@ class Processes:
                 "beside it: most often memory is short, so use fewer (--workers 1); a script that starts this needs "
                 "'if __name__ == \"__main__\":'. What was finished is kept"
             ) from error
+        _fail_forgotten(self._pool)
         _end(self._pool, at_once=True)
         self._pool = self._new_pool()
 
@@ -111,6 +120,22 @@ class Processes:
             raise Lost from error
         self._losses = 0
         return result
+
+
+def _fail_forgotten(pool: ProcessPoolExecutor) -> None:
+    """Fail the jobs that a broken pool still holds as if it could do them.
+
+    Up to Python 3.11 a pool breaks without the lock that `submit` holds. A job handed in at that moment may never
+    hear of it (its future would be waited for without end), and a process started at that moment is never ended.
+    """
+    for process in list((pool._processes or {}).values()):
+        process.terminate()
+    manager: Any = pool._executor_manager_thread  # None after a shutdown
+    if manager is not None:
+        manager.join()
+    for item in list(pool._pending_work_items.values()):
+        if not item.future.done():
+            item.future.set_exception(BrokenProcessPool("the pool broke while this job was handed in"))
 
 
 def _end(pool: ProcessPoolExecutor, at_once: bool) -> None:
