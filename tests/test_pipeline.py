@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +12,7 @@ import pytest
 import yaml
 
 import unseen
+from tests.killing import run_killed
 from unseen.commands import embed_file
 from unseen.config import parse_config
 from unseen.errors import (
@@ -138,20 +134,10 @@ def test_unchanged_stages_are_kept_and_changed_ones_run_again(data_folder: Path,
 def test_a_run_killed_in_any_stage_continues_to_the_same_result(
     finished: Path, data_folder: Path, tmp_path: Path, stage: str
 ) -> None:
-    """SIGKILL as soon as the stage has begun, then the same command again."""
+    """Killed as soon as the stage has begun, then the same command again."""
     config = tmp_path / "small.yaml"
     config.write_text(yaml.safe_dump(small(data_folder, tmp_path / "killed")))
-    command = [sys.executable, "-m", "unseen.cli", "run", str(config), "--quiet"]
-    environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    started, done = (tmp_path / "killed" / stage / name for name in ("inputs.json", "stage.json"))
-    deadline = time.monotonic() + 120
-    while not started.exists() and time.monotonic() < deadline:
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert started.exists()
-    assert not done.exists(), "the stage ended before it could be killed"
+    run_killed(config, tmp_path / "killed", stage)
     assert not (tmp_path / "killed" / "report.html").exists()
     unseen.run(small(data_folder, tmp_path / "killed"))
     assert result_of(tmp_path / "killed") == result_of(finished)

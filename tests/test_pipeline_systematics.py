@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +11,7 @@ import pytest
 import yaml
 
 import unseen
+from tests.killing import run_killed
 from tests.test_cli import call
 from unseen.arrays import read_arrays
 from unseen.errors import ClosureError
@@ -151,20 +147,10 @@ def test_a_ratio_that_does_not_close_stops_the_search_until_it_is_accepted(data_
 def test_a_run_killed_in_the_stage_continues_to_the_same_ratio(
     finished: Path, data_folder: Path, tmp_path: Path
 ) -> None:
-    """SIGKILL as soon as the stage has begun, then the same command again."""
+    """Killed as soon as the stage has begun, then the same command again."""
     config = tmp_path / "small.yaml"
     config.write_text(yaml.safe_dump(small(data_folder, tmp_path / "killed")))
-    command = [sys.executable, "-m", "unseen.cli", "run", str(config), "--quiet"]
-    environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    started, done = (tmp_path / "killed" / "systematics" / name for name in ("inputs.json", "stage.json"))
-    deadline = time.monotonic() + 120
-    while not started.exists() and time.monotonic() < deadline:
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert started.exists()
-    assert not done.exists(), "the stage ended before it could be killed"
+    run_killed(config, tmp_path / "killed", "systematics")
     unseen.run(small(data_folder, tmp_path / "killed"), until="systematics")
     for name in ("systematics.json", "ratio/ratio.json", "ratio/ratio.safetensors"):
         path = Path("systematics") / name

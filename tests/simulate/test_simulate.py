@@ -16,6 +16,7 @@ from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from unseen.errors import DiskSpaceError
@@ -24,7 +25,6 @@ from unseen.simulate import Process, Progress, SimulationConfig, simulate
 from unseen.simulate import run as run_module
 from unseen.simulate.overlay import UnderlyingEvents
 from unseen.simulate.particles import Particles
-from unseen.workers.inside import WATCH_SECONDS
 
 MUONS = Process(
     label="dimuon",
@@ -166,9 +166,10 @@ def kill(out: Path) -> None:
     deadline = time.monotonic() + 60
     while {str(path.relative_to(out)) for path in out.glob("t*/*.h5")} == before and time.monotonic() < deadline:
         time.sleep(0.02)
+    workers = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     assert process.wait(timeout=30) != 0
-    time.sleep(WATCH_SECONDS + 0.5)  # the worker notices that it is alone
+    assert not psutil.wait_procs(workers, timeout=60)[1]  # they notice that they are alone
 
 
 def press_ctrl_c(out: Path) -> None:

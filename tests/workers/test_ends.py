@@ -63,7 +63,7 @@ def test_nothing_is_left(kind: str, sent: signal.Signals, tmp_path: Path) -> Non
         os.killpg(process.pid, sent)  # as a terminal does: the workers get it, too
     _, said = process.communicate(timeout=60)
     assert process.returncode != 0
-    deadline = time.monotonic() + 5 * WATCH_SECONDS
+    deadline = time.monotonic() + 30 * WATCH_SECONDS
     while any(lives(number) for number in started(work)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(lives(number) for number in started(work))
