@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import torch
+
 # An alarm that nobody handles ends a process at once, as SIGKILL does, in its own time.
 PROGRAM = """
 import signal, sys
@@ -25,7 +27,7 @@ cli.main()
 
 def run_killed(config: Path, out: Path, stage: str) -> None:
     """`unseen run` of `config`, killed two milliseconds after the stage of that name began."""
-    environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}  # as here: the last bits depend on it
     done = subprocess.run([sys.executable, "-c", PROGRAM, stage, config], env=environment, stdout=subprocess.DEVNULL)
     assert done.returncode == -signal.SIGALRM, done.returncode
     assert (out / stage / "inputs.json").exists()
