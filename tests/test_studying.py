@@ -20,7 +20,7 @@ from unseen.config import to_yaml
 from unseen.errors import ConfigError, StoreMismatchError
 from unseen.powering import PowerOptions, study_power
 from unseen.progress import Display
-from unseen.study import draw_study_pools, entries, load_study, parse_study, read_table
+from unseen.study import draw_study_pools, entries, load_study, numbers, parse_study, read_table
 from unseen.study import measure as measuring
 from unseen.study import tuning as tuning_module
 from unseen.study.measure import samples_of
@@ -197,6 +197,27 @@ def test_a_training_that_fails_does_not_stop_the_others(study_folder: Path, tmp_
     assert "diverges (failed)" in (tmp_path / "out" / "table.md").read_text()
     assert outcome.rows[0]["known.heavy.n2"] > 0
     assert len(list((tmp_path / "out" / "rows").glob("*.parquet"))) == 1
+
+
+def test_an_ensemble_is_one_row_whose_members_have_widths_of_their_own(
+    study_folder: Path, tmp_path: Path, monkeypatch: Patch
+) -> None:
+    model = {"epochs": 1, "device": "cpu", "encoder": {"name": "mlp", "dim": 2, "hidden": [8]}}
+    content = settings(study_folder, models={"two": model | {"ensemble": 2}, "one": model}, leave_out=["z"])
+    asked = []
+    fit = numbers.fitted_kernel
+
+    def fitted_kernel(found: Any, *rest: Any) -> Any:
+        asked.append((found.embeddings, (contender := fit(found, *rest)).candidate.columns))
+        return contender
+
+    monkeypatch.setattr(numbers, "fitted_kernel", fitted_kernel)
+    rows = {row["name"]: row for row in run_study(content | {"grid": None}, out=tmp_path, worker_count=1).rows}
+    assert asked[-4:] == [((2, 2), 4)] * 2 + [(None, 2)] * 2  # two widths each; with and without z
+    assert rows["two"]["dim"] == 2 * rows["one"]["dim"] == 4
+    assert rows["two"]["n_parameters"] == 2 * rows["one"]["n_parameters"]
+    assert rows["two"]["known.heavy.n2"] > 0
+    assert rows["two"]["leave_out.known.z.n2"] > 0
 
 
 def test_left_out_processes_rivals_shape_and_the_ceiling(study_folder: Path, tmp_path: Path) -> None:

@@ -64,6 +64,10 @@ def test_a_dotted_key_opens_a_section_given_by_name_or_not_at_all() -> None:
         ({"models": {"twin": {"epoch": 1}}}, "models.twin: unknown key 'epoch'"),
         ({"grid": {"axes": {"seed": [3]}}, "models": {"a": {"lr": 0.1}, "b": {"lr": 0.1}}}, "'a' and 'b' are the same"),
         ({"grid": None, "representations": [], "models": {}}, "the study is empty"),
+        (
+            {"models": {"three": {"ensemble": 3}}, "systematics": {"nuisances": ["jet-scale"]}},
+            "'three' is several embeddings and the study has nuisance parameters",
+        ),
     ],
 )
 def test_mistakes_are_named_before_any_work(changes: dict[str, Any], said: str) -> None:

@@ -62,11 +62,12 @@ def estimate(entries: Sequence[Entry], config: StudyConfig, pools: StudyPools) -
     epochs = {entry.name: entry.training.epochs for entry in models if entry.training is not None}
     training = sum(epochs[entry.name] * len(pools.train) * per_event[_kind(entry)] for entry in models) * rounds
     searches = [entry for entry in entries if entry.kind != "ceiling"]
-    columns = sum(maps if entry.widths == "several" else 1 for entry in searches)
+    columns = sum(maps * entry.models if entry.widths == "several" else 1 for entry in searches)
     toys = columns * _scan_toys(config.power, len(config.signals) + len(config.leave_out), rounds)
     fits = len(searches) * rounds * len(config.power.normalisations) * per_fit
     more = uncounted(entries, config, maps)
-    return Cost(len(entries), len(models) * rounds, toys, training, toys * per_toy + fits, more)
+    trainings = sum(entry.models for entry in models) * rounds
+    return Cost(len(entries), trainings, toys, training, toys * per_toy + fits, more)
 
 
 def _scan_toys(power: PowerConfig, signals: int, nulls: int) -> int:
@@ -116,7 +117,7 @@ def _of_systematics(
 
 def _kind(entry: Entry) -> str:
     assert entry.training is not None
-    return f"{entry.training.encoder.name} {entry.training.objective.name} {entry.training.n_views}"
+    return f"{entry.training.encoder.name} {entry.training.objective.name} {entry.training.n_views} {entry.models}"
 
 
 def _kinds(models: Sequence[Entry]) -> dict[str, Entry]:

@@ -46,6 +46,11 @@ class Entry:
     widths: Widths = "several"
     fine_tune: FineTuneConfig | None = None
 
+    @property
+    def models(self) -> int:
+        """How many are trained: several for folds and ensembles, each an embedding of one test."""
+        return 1 if self.training is None else (self.training.folds or 1) * self.training.ensemble
+
 
 def entries(config: StudyConfig) -> list[Entry]:
     """All entries of a study in the order of the table.
@@ -62,6 +67,12 @@ def entries(config: StudyConfig) -> list[Entry]:
         raise ConfigError(
             f"'{tuned}' is fine-tuned and the study names no nuisance parameters: add a section, e.g. "
             "systematics: {nuisances: [jet-scale]}"
+        )
+    together = next((entry.name for entry in found if entry.models > 1), None)
+    if together is not None and config.systematics is not None:
+        raise ConfigError(
+            f"'{together}' is several embeddings and the study has nuisance parameters: a density ratio is one "
+            "embedding's. Leave out folds and ensemble, or the section systematics"
         )
     return found
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from unseen.embed import Model, fine_tune, linear_probe, train
-from unseen.errors import ConfigError, ConvergenceError, DiskSpaceError, NotEnoughEventsError, UnseenError
+from unseen.embed import Ensemble, fine_tune, linear_probe, train
+from unseen.errors import ConvergenceError, DiskSpaceError, NotEnoughEventsError, UnseenError
 from unseen.events import Events
 from unseen.power.rival import Samples
 from unseen.search.validate import Floats
@@ -112,7 +112,9 @@ def measure_entry(job: Job, work: Work) -> Row:
     background = Events.concatenate([pools.reference, pools.toys])
     found, notes = _probed(np.concatenate([samples.reference, samples.pool]), background, config)
     values |= found
-    numbers, unknown = power_numbers(samples, config.power, config.seed, folder / "toys", entry.widths)
+    numbers, unknown = power_numbers(
+        samples, config.power, config.seed, folder / "toys", entry.widths, embeddings=made.dims
+    )
     values, notes = values | numbers, notes + unknown
     if config.systematics is not None:
         numbers, unknown = systematic_numbers(
@@ -133,12 +135,11 @@ def left_out_numbers(entry: Entry, process: str, work: Work, folder: Path) -> tu
     """
     pools, share = without_process(work.pools, process), work.config.pools.mixture[process]
     name = f"without_{slug(process)}"
-    samples = samples_of(
-        trained(entry, pools, folder / f"train_{name}", work.nuisances).embed,
-        pools,
-        (1.0 - share) * work.config.power.n_data,
+    made = trained(entry, pools, folder / f"train_{name}", work.nuisances)
+    samples = samples_of(made.embed, pools, (1.0 - share) * work.config.power.n_data)
+    found, notes = power_numbers(
+        samples, work.config.power, work.config.seed, folder / "toys" / name, entry.widths, embeddings=made.dims
     )
-    found, notes = power_numbers(samples, work.config.power, work.config.seed, folder / "toys" / name, entry.widths)
     return {f"leave_out.{key}": value for key, value in found.items()}, [f"leave_out.{note}" for note in notes]
 
 
@@ -159,13 +160,14 @@ def slug(name: str) -> str:
 class Trained:
     """The function that embeds events, the number of its parameters, and the seconds of its training.
 
-    `ratio` is the one that a fine-tuning has learned.
+    `ratio` is the one that a fine-tuning has learned; `dims` are the columns of each of several embeddings.
     """
 
     embed: Embed
     n_parameters: int = 0
     seconds: float = 0.0
     ratio: DensityRatio | None = None
+    dims: tuple[int, ...] | None = None
 
 
 def trained(entry: Entry, pools: StudyPools, folder: Path, nuisances: NuisanceSet | None = None) -> Trained:
@@ -178,18 +180,18 @@ def trained(entry: Entry, pools: StudyPools, folder: Path, nuisances: NuisanceSe
         return Trained(lambda events: function(events, train_events))
     start = time.perf_counter()
     model = train(pools.train, entry.training, folder, entry.seed)
-    if not isinstance(model, Model):
-        raise ConfigError("a row of a study is one model: leave out folds and ensemble, and use an axis seed instead")
     ratio = None
     if entry.fine_tune is not None:
         assert nuisances is not None  # a study without them refuses such entries
+        assert not isinstance(model, Ensemble)  # refused, too
         beside = folder.with_name(f"{folder.name}_tuned")
         tuned = fine_tune(model, pools.stored["learn"], nuisances, entry.fine_tune, beside, entry.seed)
         model, ratio = tuned.model, tuned.ratio
     seconds = time.perf_counter() - start
-    parameters = sum(parameter.numel() for parameter in model.network.encoder.parameters())
+    members, dims = ([*model.members.values()], model.dims) if isinstance(model, Ensemble) else ([model], None)
+    parameters = sum(parameter.numel() for member in members for parameter in member.network.encoder.parameters())
     final = model
-    return Trained(lambda events: final.embed(events).astype(np.float64), parameters, seconds, ratio)
+    return Trained(lambda events: final.embed(events).astype(np.float64), parameters, seconds, ratio, dims)
 
 
 def _probed(z: Floats, events: Events, config: StudyConfig) -> tuple[Values, list[str]]:

@@ -99,17 +99,19 @@ def power_numbers(
     folder: Path,
     widths: Widths = "several",
     ratio: RatioSource | None = None,
+    embeddings: tuple[int, ...] | None = None,
 ) -> tuple[Values, list[str]]:
     """Return the columns `TEST.SIGNAL.n3`, `n3_low`, `n3_high`, `n3_above`, ... and notes on what is unknown.
 
     TEST is the normalisation of the kernel test, or the name of a rival. `n3_above` says how many signal events were
     not enough. Toys are kept in `folder`, so that this continues where it was stopped. The toys are those of
     `unseen power` with the same events and seed. `ratio`, a function of events, makes the kernel test profile nu, and
-    its toys throw it.
+    its toys throw it. `embeddings` are the numbers of columns of several embeddings side by side, each with widths of
+    its own.
     """
     values: Values = {}
     notes: list[str] = []
-    for name, settings, contender in _tests(samples, config, seed, widths, ratio):
+    for name, settings, contender in _tests(samples, config, seed, widths, ratio, embeddings):
         resolved = _levels(contender, config)
         notes += [f"{name}: {config.null_toys} null toys do not resolve Z = {k:g}" for k in LEVELS if k not in resolved]
         store = ToyStore(folder / name, {"test": name, "expected": samples.expected, "seed": seed})
@@ -124,7 +126,12 @@ def power_numbers(
 
 
 def _tests(
-    samples: Samples, config: PowerConfig, seed: int, widths: Widths, ratio: RatioSource | None
+    samples: Samples,
+    config: PowerConfig,
+    seed: int,
+    widths: Widths,
+    ratio: RatioSource | None,
+    embeddings: tuple[int, ...] | None,
 ) -> Iterator[tuple[str, SearchConfig, Contender]]:
     """Yield the tests one after the other: each holds the features of its toys only as long as it is used."""
     one = percentile_width(samples, ONE_WIDTH, seed) if widths == "one" else None
@@ -133,7 +140,7 @@ def _tests(
             yield name, config.search("known"), rival_contender(choose(name), samples)
             continue
         for normalisation in config.normalisations:
-            settings = config.search(normalisation, one)
+            settings = config.search(normalisation, one, embeddings)
             yield normalisation, settings, fitted_kernel(settings, samples, seed, ratio)
 
 

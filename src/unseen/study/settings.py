@@ -121,13 +121,16 @@ class PowerConfig(_Section):
             self.search(normalisation)
         return self
 
-    def search(self, normalisation: str, widths: float | None = None) -> SearchConfig:
-        """The settings of the kernel test; with `widths` a single one."""
+    def search(
+        self, normalisation: str, widths: float | None = None, embeddings: tuple[int, ...] | None = None
+    ) -> SearchConfig:
+        """The settings of the kernel test; with `widths` a single one. `embeddings` as in `KernelTest`."""
         names = ("statistic", "calibration", "n_centers", "penalty", "combination", "device")
         said = {name: getattr(self, name) for name in names}
         if normalisation == "free" and self.calibration == "asymptotic":
             said["calibration"] = "auto"  # there is no analytic null of shape alone
-        return SearchConfig(normalisation=normalisation, widths=self.widths if widths is None else widths, **said)
+        said["widths"] = self.widths if widths is None else widths
+        return SearchConfig(normalisation=normalisation, embeddings=embeddings, **said)
 
 
 class GridConfig(_Section):

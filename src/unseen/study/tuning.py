@@ -115,8 +115,9 @@ def _synthetic(entry: Entry, work: Work, tuning: TuningConfig, folder: Path) -> 
     config = work.config
     made = {name: ANOMALIES[name](events, generator(config.seed, "study", name)) for name in tuning.anomalies}
     pools = replace(work.pools, signals=made)
-    samples = samples_of(trained(entry, pools, folder / "train").embed, pools, config.power.n_data)
-    return power_numbers(samples, config.power, config.seed, folder / "toys")[0]
+    found = trained(entry, pools, folder / "train")
+    samples = samples_of(found.embed, pools, config.power.n_data)
+    return power_numbers(samples, config.power, config.seed, folder / "toys", embeddings=found.dims)[0]
 
 
 def _score(values: Mapping[str, Any]) -> float | str:
