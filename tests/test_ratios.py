@@ -169,7 +169,8 @@ def test_values_beyond_the_fitted_range_are_told_or_void_the_result(folder: Path
         said = verdict(result) + " " + context(result)
         assert ("extrapolated" in said) == (limit < 3.0)
         assert said.startswith("No statement can be made") == (limit == 0.3)
-    assert found[3.0] == {"limits": {"tilt": [-3.0, 3.0]}, "extrapolated": [], "range_passed": True}
+    limits = {"limits": {"tilt": [-3.0, 3.0]}, "extrapolated": [], "range_passed": True}
+    assert found[3.0] == limits | {"closure": {"untested": True}}
     assert found[1.2]["extrapolated"] == ["tilt"]
     assert found[1.2]["range_passed"]
     assert not found[0.3]["range_passed"]
@@ -194,6 +195,27 @@ def test_a_failed_closure_refuses_a_significance_unless_told_otherwise(folder: P
     assert result["checks"]["nuisances"]["ratio"]["closure"]["accepted_failure"]
     assert not verdict(result).startswith("No statement")
     assert "closure test of the density ratio failed, and that was accepted" in context(result)
+
+
+def test_a_closure_of_fewer_events_is_scaled_to_those_of_the_search(folder: Path) -> None:
+    """0.1 null standard deviations at 50 events are up to 0.6 at 300: too much; 0.04 are not."""
+    few = {"nu": ((1.0,),), "error": (0.01,), "n_data": 50}
+    with pytest.raises(ClosureError, match=r"scaled here to 300 data events: 0\.60"):
+        search(folder, ratio=saved_ratio(folder, Closure(method="moments", shift=(0.1,), **few)))
+    said = search(folder, ratio=saved_ratio(folder, Closure(method="moments", shift=(0.04,), **few)))["checks"]
+    found = said["nuisances"]["ratio"]["closure"]
+    assert (found["passed"], found["n_data"], found["tested_with"]) == (True, 300.0, 50.0)
+    assert found["shift"] == [pytest.approx(0.24)]
+    unresolved = Closure(method="moments", shift=(0.04,), **few | {"error": (0.1,)})
+    assert unresolved.passed
+    found = search(folder, ratio=saved_ratio(folder, unresolved))["checks"]["nuisances"]["ratio"]["closure"]
+    assert found["unresolved"]
+
+
+def test_a_ratio_that_nobody_tested_says_so(folder: Path) -> None:
+    result = search(folder, ratio=saved_ratio(folder))
+    assert result["checks"]["nuisances"]["ratio"]["closure"] == {"untested": True}
+    assert "No closure test of the density ratio was recorded" in context(result)
 
 
 def test_the_library_refuses_the_same_and_a_saved_test_remembers(folder: Path) -> None:

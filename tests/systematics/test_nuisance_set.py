@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
 import numpy as np
 import pytest
 import torch
@@ -20,6 +22,7 @@ from unseen.errors import (
 )
 from unseen.events import ADC2021, Collection, Events, Schema
 from unseen.systematics import Batch, Nuisance, NuisanceSet, Prior, attach_variation, migration
+from unseen.systematics.base import Kind, NuisanceConfig
 
 
 def rotate(x: np.ndarray, nu: np.ndarray) -> np.ndarray:
@@ -170,6 +173,36 @@ def test_what_is_not_the_identity_or_not_finite_is_refused() -> None:
     for nuisance, error, words in rates:
         with pytest.raises(error, match=words):
             NuisanceSet([nuisance]).factor(x, [1.0])
+
+
+def test_a_change_at_zero_is_found_wherever_it_is() -> None:
+    """In the second half of the rows only, too."""
+    late = Nuisance("late", lambda x, nu: x + 0.1 * (x >= 500.0))
+    with pytest.raises(NuisanceError, match="'late' is not the identity at nu = 0: values of event 5"):
+        NuisanceSet([late]).distort(np.arange(1000.0)[:, None], [1.0])
+
+
+def test_a_row_of_the_users_own_is_checked_like_a_function() -> None:
+    class Offset(NuisanceConfig):
+        """Jets are 10 % off even at nu = 0."""
+
+        name: Literal["offset"] = "offset"
+
+        def distort(self, batch: Batch, nu: torch.Tensor) -> Batch:
+            return batch.scale_pt("jets", 0.1 * (nu[:, None] + 1.0))
+
+    class Moving(Offset):
+        """Weights that move jets."""
+
+        kind: ClassVar[Kind] = "weight"
+
+        def distort(self, batch: Batch, nu: torch.Tensor) -> Batch:
+            return batch.scale_pt("jets", 0.1 * nu[:, None])
+
+    with pytest.raises(NuisanceError, match="'offset' is not the identity"):
+        NuisanceSet([Offset()]).distort(events(50), [1.0])
+    with pytest.raises(NuisanceError, match="'offset' is of the kind 'weight' and changes objects"):
+        NuisanceSet([Moving()]).distort(events(50), [1.0])
 
 
 def test_the_same_on_events() -> None:

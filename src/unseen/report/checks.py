@@ -79,6 +79,8 @@ def caveats(checks: Mapping[str, Any]) -> list[str]:
 def _of_ratio(ratio: Mapping[str, Any]) -> list[str]:
     """Sentences on the density ratio that nuisance parameters were profiled with."""
     found = []
+    if (ratio.get("closure") or {}).get("untested"):
+        found.append("No closure test of the density ratio was recorded: nothing here says that it is right.")
     if (ratio.get("closure") or {}).get("accepted_failure"):
         found.append("The closure test of the density ratio failed, and that was accepted.")
     if (ratio.get("closure") or {}).get("unresolved"):

@@ -129,8 +129,9 @@ class KernelTest:
         ones (n, k) or (linear, quadratic), or a function delta(x) that returns them: nuisance parameters nu are then
         profiled, and the yield is one of them unless it is known. Other events come with a `ratio` of their own, unless
         it is a function. A ratio with the attributes `names`, `limits` and `closure`, such as `unseen.DensityRatio`,
-        names the parameters; a closure test that failed is a ClosureError unless `accept_failed_closure`, and fitted
-        values beyond the limits are told in the result.
+        names the parameters; a closure test that failed, or fails once it is scaled to the `expected` events, is a
+        ClosureError unless `accept_failed_closure`. The result says where no closure was tested, and which fitted
+        values are beyond the limits.
         """
         if ratio is not None and self.mode != "converged":
             raise ConfigError(f"nuisance parameters are profiled by statistic='converged', not '{self.mode}'")
@@ -140,7 +141,7 @@ class KernelTest:
         split = split_reference(reference, weights, expected, settings, n_apart, rng, signed=signed)
         nuisances, beside = reference_columns(ratio, reference, split.rows, self._yield)
         if nuisances is not None:
-            nuisances.trust.refuse(accept_failed_closure)
+            nuisances = nuisances.trusted(split.expected, accept_failed_closure)
         apart, apart_w = split.settings, split.settings_weights
         frozen = freeze(apart, apart_w, self.widths, self.n_centers, self.standardise, self.embeddings, rng)
         z = frozen.scale(split.reference)

@@ -8,7 +8,7 @@ none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -44,6 +44,12 @@ class Nuisances:
         if normalisation.intercept and YIELD in ratio.names:
             raise ConfigError(f"a nuisance parameter is called '{YIELD}', as the one of the normalisation; rename it")
         return cls(ratio.names, ratio.quadratic is not None, normalisation, ratio.trust)
+
+    def trusted(self, expected: float, accept_failed_closure: bool) -> Nuisances:
+        """The same for a search of `expected` data events; ClosureError unless the ratio's closure test says so."""
+        trust = self.trust.for_data(expected)
+        trust.refuse(accept_failed_closure)
+        return replace(self, trust=trust)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ __all__ = ["FAR", "UNKNOWN", "Trust"]
 # Fitted values beyond the limits are extrapolated with a warning up to this many times the distance of the limit from
 # the middle of the range, and void the result beyond.
 FAR = 2.0
+SCALED = ("shift", "error", "unweighted")  # of a closure test, in null standard deviations
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,30 @@ class Trust:
     def checked(cls, limits: ArrayLike | None = None, closure: object = None) -> Trust:
         """From arrays and records. Errors: ShapeError, ConfigError (limits that exclude nu = 0, another closure)."""
         return cls(None if limits is None else _limits(limits), None if closure is None else _plain(closure))
+
+    def for_data(self, expected: float) -> Trust:
+        """The same for a search of `expected` data events: the shifts of a closure test of fewer are scaled up.
+
+        The mean of t moves with the square of the number of data events and its spread at least with the number: what
+        is added is at most in proportion. A test of more events says more, and is left as it is.
+        """
+        if self.closure is None or not 0 < (tested := float(self.closure.get("n_data") or 0.0)) < expected:
+            return self
+        factor = expected / tested
+        scaled = {name: [factor * value for value in self.closure[name]] for name in SCALED if self.closure.get(name)}
+        if not scaled.get("shift") or not scaled.get("error"):
+            return self
+        limit = float(self.closure["limit"])
+        resolved = max(scaled["error"]) < limit
+        said = {
+            "n_data": expected,
+            "tested_with": tested,
+            "resolved": resolved,
+            "passed": resolved and max(scaled["shift"]) < limit,
+            "summary": f"{self.closure.get('summary', 'closure')}, scaled here to {expected:g} data events: "
+            f"{max(scaled['shift']):.2f}",
+        }
+        return replace(self, closure={**self.closure, **scaled, **said})
 
     def refuse(self, accept_failed_closure: bool) -> None:
         """ClosureError if the closure test failed and that is not accepted."""
@@ -65,9 +90,10 @@ class Trust:
     def report(self, names: Sequence[str], fitted: Sequence[Sequence[float]]) -> dict[str, Any]:
         """The ratio's part of a result: closure, limits, which of the `fitted` values (each (>= k,)) lie beyond them.
 
-        `range_passed` is False where some are so far out that nothing should be quoted. Empty where nothing is known.
+        `range_passed` is False where some are so far out that nothing should be quoted. A ratio without a closure test
+        has `untested` in its place.
         """
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {} if self.closure is not None else {"closure": {"untested": True}}
         if self.closure is not None:
             rest = {name: value for name, value in self.closure.items() if name != "passed"}
             word = (

@@ -11,7 +11,17 @@ from unseen.errors import NonFiniteError, NuisanceError, NuisanceRangeError, Sha
 from unseen.events import Events
 from unseen.systematics.base import Nuisance
 
-__all__ = ["SAMPLED", "checked_nu", "columns_there", "finite", "nominal", "unique_names", "unmoved"]
+__all__ = [
+    "SAMPLED",
+    "checked_nu",
+    "columns_there",
+    "finite",
+    "nominal",
+    "only_weights",
+    "sampled",
+    "unique_names",
+    "unmoved",
+]
 
 SAMPLED = 64  # events on which the identity at zero is checked in every call
 
@@ -50,15 +60,29 @@ def checked_nu(nu: ArrayLike, n: int, nuisances: Sequence[Nuisance], limit: floa
     return values
 
 
-def unmoved(before: ArrayLike, after: ArrayLike, name: str, what: str) -> None:
-    """NuisanceError unless nothing changed at nu = 0, bit for bit."""
+def sampled(n: int) -> NDArray[np.intp]:
+    """Rows of n, spread over all of them, on which the identity at zero is checked."""
+    return np.unique(np.linspace(0, max(n - 1, 0), min(n, SAMPLED)).astype(np.intp))
+
+
+def only_weights(before: ArrayLike, after: ArrayLike, nuisance: Nuisance, what: str) -> None:
+    """NuisanceError if a nuisance that should change weights alone changes events."""
+    if not np.array_equal(np.asarray(before), np.asarray(after), equal_nan=True):
+        raise NuisanceError(
+            f"nuisance '{nuisance.name}' is of the kind '{nuisance.kind}' and changes {what}: only weights may "
+            "change, or its kind is 'shape'"
+        )
+
+
+def unmoved(before: ArrayLike, after: ArrayLike, name: str, what: str, rows: NDArray[np.intp]) -> None:
+    """NuisanceError unless nothing changed at nu = 0, bit for bit. `rows`: where these events are among all."""
     a, b = np.asarray(before), np.asarray(after)
     if a.shape != b.shape:
         raise ShapeError(f"nuisance '{name}' turns {what} of shape {a.shape} into {b.shape}; the shape has to stay")
     if np.isfinite(a).all():
         finite(b, name, what)
     if not np.array_equal(a, b, equal_nan=True):
-        row = int(np.argwhere(a != b)[0][0])
+        row = int(rows[np.argwhere(a != b)[0][0]])
         raise NuisanceError(
             f"nuisance '{name}' is not the identity at nu = 0: {what} of event {row} change by up to "
             f"{np.nanmax(np.abs(b.astype(float) - a.astype(float))):.3g}. Write the change as something times nu"

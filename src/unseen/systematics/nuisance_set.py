@@ -176,7 +176,7 @@ class NuisanceSet:
 
         Errors: NuisanceError, NonFiniteError, SchemaError, ShapeError, WeightError.
         """
-        head = events[: checks.SAMPLED]
+        head = events[checks.sampled(len(events))]
         for column in range(len(self)):
             for value in (-2.0, -1.0, 1.0, 2.0):
                 nu = np.zeros(len(self), dtype=np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.systematics.ratio.build import shift_delta, shifted_gaussian
-from unseen.errors import ConfigError, NuisanceRangeError, ShapeError
+from unseen.errors import ConfigError, NonFiniteError, NuisanceRangeError, ShapeError
 from unseen.systematics import Block, Closure, DensityRatio, RatioSamples, fit_kernel_ratio, moment_closure
 
 EXACT = DensityRatio.of(shift_delta, ["shift"], limits=(-3, 3))
@@ -90,3 +90,12 @@ def test_what_is_refused() -> None:
 def test_a_closure_survives_json() -> None:
     found = moment_closure(EXACT, shifted_gaussian(500, grid=(1.0, 2.0)), **SETTINGS)
     assert Closure.from_json(found.to_json()) == found
+
+
+def test_errors_below_zero_and_no_data_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"errors from -0\.1"):
+        Closure("moments", ((1.0,),), (0.1,), (-0.1,), 100.0)
+    with pytest.raises(ConfigError, match=r"for 0 data events"):
+        Closure("moments", ((1.0,),), (0.1,), (0.1,), 0.0)
+    with pytest.raises(NonFiniteError):
+        Closure("moments", ((1.0,),), (0.1,), (0.1,), float("nan"))

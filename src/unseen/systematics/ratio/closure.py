@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from unseen.errors import NonFiniteError, ShapeError
+from unseen.errors import ConfigError, NonFiniteError, ShapeError
 
 __all__ = ["CLOSURE_LIMIT", "Closure"]
 
@@ -23,7 +23,7 @@ class Closure:
     * unweighted: the same without r; limit: what every shift has to stay below
     * p_value: of an exact ratio differing as much on the events of the test
 
-    Errors: ShapeError (lengths differ, nothing tested), NonFiniteError.
+    Errors: ShapeError (lengths differ, nothing tested), NonFiniteError, ConfigError (negative errors, no data).
     """
 
     method: str
@@ -45,9 +45,21 @@ class Closure:
                 f"a closure at {n} values of nu has {len(self.shift)} shifts, {len(self.error)} errors and "
                 f"{len(self.unweighted)} unweighted ones; expected one of each for every nu, and at least one"
             )
-        numbers = (*self.shift, *self.error, *self.unweighted, *self.p_value, *(v for nu in self.nu for v in nu))
+        numbers = (
+            self.n_data,
+            *self.shift,
+            *self.error,
+            *self.unweighted,
+            *self.p_value,
+            *(v for nu in self.nu for v in nu),
+        )
         if not all(abs(value) < float("inf") for value in numbers):
             raise NonFiniteError("a closure has values that are not finite")
+        if min(self.error) < 0 or self.n_data <= 0:
+            raise ConfigError(
+                f"a closure for {self.n_data:g} data events has errors from {min(self.error):g}; expected data events, "
+                "and errors of zero or more"
+            )
 
     @property
     def resolved(self) -> bool:
