@@ -102,7 +102,8 @@ def test_the_schema_describes_every_section_with_its_defaults() -> None:
         ({"normalisation": "fre"}, "did you mean 'free'"),
         ({"normalisation": "constrained(-1)"}, "above zero"),
         ({"normalisation": "constrained(2)"}, "use normalisation='free'"),
-        ({"calibration": "asymptotic"}, "needs statistic 'linear'"),
+        ({"calibration": "asymptotic"}, "needs statistic 'linear', not 'converged', unless nuisance parameters"),
+        ({"calibration": "asymptotic", "statistic": "one_step"}, "needs statistic 'linear', not 'one_step'"),
         ({"memory_budget": 0}, "memory_budget"),
     ],
 )

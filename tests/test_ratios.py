@@ -31,7 +31,7 @@ from unseen.systematics import Closure, DensityRatio, yield_ratio
 
 SHIFT = 0.2  # the mean of the first feature moves by so much with nu
 SIZES = {"reference": 4000, "data": 300, "pool": 3000}
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "simulate": {},
     "search": {"n_centers": 30, "widths": [1.0], "n_toys": 40, "normalisation": "known", "penalty": 1e-3},
 }
@@ -256,3 +256,22 @@ def test_search_from_the_command_line_prints_the_parameters(
     assert call(monkeypatch, "search", *FILES, "--ratio", "ratio", "-o", "r.json", "-q") == 2
     assert "ClosureError" in capsys.readouterr().err
     assert call(monkeypatch, "search", *FILES, "--ratio", "ratio", "-o", "r.json", "-q", "--accept-failed-closure") == 0
+
+
+def test_an_analytic_null_is_for_one_width_and_for_profiled_tests(folder: Path) -> None:
+    """The settings of the file reach the calibration; where it does not pass its check the error says so."""
+
+    def asymptotic(**changes: Any) -> Path:
+        section = CONFIG["search"] | {"calibration": "asymptotic"} | changes
+        (folder / "a.yaml").write_text(yaml.safe_dump({"search": section}))
+        return folder / "a.yaml"
+
+    write_arrays(folder / "pool.npz", x=np.random.default_rng(8).normal(size=(9000, 2)))
+    ratio = write_ratio(folder)
+    with pytest.raises(ConfigError, match="is for one width, and widths is 'auto'"):
+        search(folder, ratio=ratio, config=asymptotic(widths="auto"))
+    with pytest.raises(ConfigError, match="unless nuisance parameters"):
+        search(folder, config=asymptotic(widths=2.0))
+    result = search(folder, ratio=ratio, config=asymptotic(widths=[3.0], penalty=1e-2), toys=200)
+    assert result["calibration"] == "asymptotic"
+    assert result["nu_hat"][0] == pytest.approx(2.0 * 0.92, abs=3 * 0.28)

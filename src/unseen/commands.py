@@ -82,6 +82,7 @@ def search_arrays(
     """
     check_cluster(cluster, workers)
     settings = load_search(config)
+    settings.check_profiled(ratio is not None)
     samples = _samples(reference, data, pool, ratio)
     r, d, given = samples["reference"], samples["data"], samples["data"].ratio
     if np.ptp(d.weights) > 0:

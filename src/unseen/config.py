@@ -158,6 +158,10 @@ def _profilable(config: Config) -> Config:
             where = f"the table systematics.nuisances{did_you_mean(name, names)}" if names else "a run without any"
             raise ValueError(f"data.{key}: no nuisance parameter '{name}' in {where}")
     if systematics is None:
+        try:
+            search.check_profiled(False)
+        except ConfigError as error:
+            raise ValueError(f"search: {error}") from error
         return config
     if search.statistic != "converged" or search.calibration not in ("auto", "toys"):
         raise ValueError(

@@ -9,9 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from unseen.errors import ConfigError, UnknownNameError
 from unseen.search.normalisation import Normalisation
 from unseen.search.null import MIN_TOYS
-from unseen.search.scale import parse_widths
+from unseen.search.scale import Widths, parse_widths, percentiles
 
 __all__ = ["SearchConfig"]
+
+
+def _several(widths: Widths) -> bool:
+    values = parse_widths(widths)
+    return len(percentiles(values) if isinstance(values, str) else values) > 1
 
 
 class SearchConfig(BaseModel):
@@ -89,6 +94,22 @@ class SearchConfig(BaseModel):
 
     @model_validator(mode="after")
     def _possible(self) -> SearchConfig:
-        if self.calibration in ("linear", "asymptotic") and self.statistic != "linear":
+        linear = ("linear",) if self.statistic == "converged" else ("linear", "asymptotic")
+        if self.calibration in linear and self.statistic != "linear":
             raise ValueError(f"calibration '{self.calibration}' needs statistic 'linear', not '{self.statistic}'")
         return self
+
+    def check_profiled(self, profiled: bool) -> None:
+        """ConfigError if the test cannot be calibrated so with (`profiled`) or without nuisance parameters."""
+        if self.calibration != "asymptotic":
+            return
+        if not profiled and self.statistic != "linear":
+            raise ConfigError(
+                f"calibration 'asymptotic' needs statistic 'linear', not '{self.statistic}', unless nuisance "
+                "parameters are profiled (--ratio)"
+            )
+        if profiled and _several(self.widths):
+            raise ConfigError(
+                f"calibration 'asymptotic' of a profiled test is for one width, and widths is '{self.widths}'; give "
+                "one, e.g. widths: percentile(90), or calibration: toys"
+            )

@@ -148,9 +148,11 @@ def _search_settings(options: PowerOptions) -> SearchConfig:
     said = {name: getattr(options, name) for name in ("calibration", "statistic", "normalisation")}
     changes = {name: value for name, value in said.items() if value is not None}
     try:
-        return SearchConfig.model_validate(settings.model_dump() | changes)
+        found = SearchConfig.model_validate(settings.model_dump() | changes)
     except ValidationError as error:
         raise ConfigError(f"power: {mistakes(error)}") from error
+    found.check_profiled(False)
+    return found
 
 
 def _events(options: PowerOptions, display: Display) -> tuple[FloatArray, dict[str, FloatArray]]:

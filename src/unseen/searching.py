@@ -71,7 +71,7 @@ def calibrate(
     parameters are profiled and the test was not fitted with a function. `weights`: those of the pool.
     """
     permuted = config.calibration == "permutation"
-    refits = permuted or config.statistic != "linear"
+    refits = permuted or (config.statistic != "linear" and config.calibration != "asymptotic")
     return test.calibrate(
         data if permuted else pool,
         method=config.calibration,

@@ -118,7 +118,10 @@ class PowerConfig(_Section):
     @model_validator(mode="after")
     def _possible(self) -> PowerConfig:
         for normalisation in _each_once(self.normalisations):
-            self.search(normalisation)
+            try:
+                self.search(normalisation).check_profiled(False)
+            except ConfigError as error:
+                raise ValueError(str(error)) from error
         return self
 
     def search(
