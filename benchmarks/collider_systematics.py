@@ -191,7 +191,7 @@ def statistics(judge: Judge, task: Task, arrays: dict[str, Any], situation: Situ
 def main() -> None:
     """Measure, print the tables and write them."""
     parser = argparse.ArgumentParser(description="The search under a jet energy scale")
-    parser.add_argument("--data", type=Path, required=True, help="the folder of the sample")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="the folder of the sample lhc-l1")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--toys", type=int, default=1000)
     parser.add_argument("--centers", type=int, default=300)
@@ -200,6 +200,9 @@ def main() -> None:
     parser.add_argument("--train", default=json.dumps(default), help="settings of stage A, JSON")
     parser.add_argument("--fine-tune", default=json.dumps({"epochs": 8}), help="settings of stage B, JSON")
     options = parser.parse_args()
+    if not (options.data / "w.h5").is_file():
+        print(f"not measured: no sample in '{options.data}'; --data names the folder of lhc-l1")
+        return
     options.out.parent.mkdir(parents=True, exist_ok=True)
     sizes = Sizes()
     ratio, arrays = embedded(options, sizes)

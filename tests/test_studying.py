@@ -27,6 +27,7 @@ from unseen.study.measure import samples_of
 from unseen.study.representations import leading_pt
 from unseen.studying import run_study
 
+ROOT = Path(__file__).parents[1]
 Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
 # 10,000 null toys resolve Z = 3; one width and a tiny reference make them a matter of seconds.
@@ -309,5 +310,10 @@ def test_the_settings_as_written_give_the_same_study(done: Path, study_folder: P
 
 
 def test_the_example_is_a_study() -> None:
-    listed = entries(load_study(Path(__file__).parents[1] / "examples" / "study.yaml"))
+    listed = entries(load_study(ROOT / "examples" / "study.yaml"))
     assert len([entry for entry in listed if entry.kind == "model"]) == 6
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks" / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_studies_that_the_results_quote_are_studies(path: Path) -> None:
+    assert entries(load_study(path))

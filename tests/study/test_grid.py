@@ -40,6 +40,17 @@ def test_fixed_rows_come_first_and_named_models_before_the_grid() -> None:
     assert found == [*fixed, "mine", "dim=2", "dim=3"]
 
 
+def test_families_are_what_the_study_says() -> None:
+    axes = {"encoder.dim": [2, 4], "labels": ["process", "final-state"], "objective": ["supcon", "classifier"]}
+    grid = {"axes": axes, "family": ["objective"]}
+    content = settings(Path(), grid=grid, models={"mine": {"family": "supcon", "epochs": 3}, "other": {"epochs": 4}})
+    found = {entry.name: entry.family for entry in entries(parse_study(content))}
+    assert (found["mine"], found["other"]) == ("supcon", "other")
+    assert {family for name, family in found.items() if name.startswith("dim=")} == {"supcon", "classifier"}
+    with pytest.raises(ConfigError, match=r"grid.family: 'label' is none of the axes; did you mean 'labels'"):
+        entries(parse_study(settings(Path(), grid={"axes": axes, "family": ["label"]})))
+
+
 def test_a_dotted_key_opens_a_section_given_by_name_or_not_at_all() -> None:
     assert changed({}, {"encoder.dim": 3}) == {"encoder": {"name": "mlp", "dim": 3}}
     assert changed({"encoder": "mlp"}, {"encoder.dim": 3}) == {"encoder": {"name": "mlp", "dim": 3}}

@@ -18,6 +18,7 @@ __all__ = ["Entry", "changed", "check_key", "entries", "model_entry"]
 
 Kind = Literal["model", "representation", "ceiling"]
 SEED = "seed"
+FAMILY = "family"
 FINE_TUNE = "fine_tune"
 DIM = "encoder.dim"
 CEILING = "neyman_pearson"
@@ -33,7 +34,8 @@ REGISTRIES: dict[str, Mapping[str, type[BaseModel]]] = {
 class Entry:
     """One row of the table.
 
-    `family` is shared by entries that differ in dimension and seed only; `training` and `seed` belong to models, and
+    `family` is what figures give one colour: said by the study, or shared by entries that differ in dimension and seed
+    only; `training` and `seed` belong to models, and
     `fine_tune` to those that are fine-tuned afterwards.
     """
 
@@ -78,8 +80,12 @@ def entries(config: StudyConfig) -> list[Entry]:
 
 
 def model_entry(name: str, family: str, content: Mapping[str, Any], default_seed: int, origin: str) -> Entry:
-    """The entry of a model with these training settings, and possibly `seed` and `fine_tune`. Errors: ConfigError."""
+    """The entry of a model with these training settings, and possibly `seed`, `family` and `fine_tune`.
+
+    Errors: ConfigError.
+    """
     settings = dict(content)
+    family = settings.pop(FAMILY, None) or family
     tuning = settings.pop(FINE_TUNE, None)
     seed = settings.pop(SEED, default_seed)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
@@ -116,7 +122,7 @@ def _merged(before: Any, value: Any) -> Any:
 def check_key(key: str, settings: Mapping[str, Any], origin: str) -> None:
     """Raise ConfigError with a suggestion for a dotted key that a training does not have."""
     first, *rest = key.split(".")
-    known = {*TrainingConfig.model_fields, SEED, FINE_TUNE}
+    known = {*TrainingConfig.model_fields, SEED, FAMILY, FINE_TUNE}
     if first not in known:
         raise ConfigError(f"{origin}: unknown key '{key}'{did_you_mean(first, known)}")
     if not rest or first not in REGISTRIES:
@@ -155,6 +161,9 @@ def _grid(config: StudyConfig) -> list[Entry]:
     if config.grid is None:
         return []
     base, axes = config.grid.base, config.grid.axes
+    for key in config.grid.family:
+        if key not in axes:
+            raise ConfigError(f"grid.family: '{key}' is none of the axes{did_you_mean(key, axes)}")
     for key, values in axes.items():
         if not values:
             raise ConfigError(f"grid.axes: '{key}' has no values")
@@ -163,7 +172,8 @@ def _grid(config: StudyConfig) -> list[Entry]:
     found = []
     for values in itertools.product(*axes.values()):
         point = dict(zip(axes, values, strict=True))
-        family = _label({key: value for key, value in point.items() if key not in (DIM, SEED)}) or "grid"
+        named = config.grid.family or [key for key in point if key not in (DIM, SEED)]
+        family = _label({key: point[key] for key in named}) or "grid"
         name = _label(point) or "base"
         found.append(model_entry(name, family, changed(base, point), config.seed, f"grid ({name})"))
     return found

@@ -143,6 +143,9 @@ class GridConfig(_Section):
     axes: dict[str, tuple[Any, ...]] = Field(
         default={}, description="Dotted key of the training settings, or `seed` -> its values."
     )
+    family: tuple[str, ...] = Field(
+        default=(), description="Axes that give a family its name, one colour in figures; all but dimension and seed."
+    )
 
 
 class ParameterConfig(_Section):
@@ -211,7 +214,9 @@ class StudyConfig(_Section):
     pools: StudyPoolsConfig = StudyPoolsConfig()
     power: PowerConfig = PowerConfig()
     grid: GridConfig | None = None
-    models: dict[str, dict[str, Any]] = Field(default={}, description="Name -> training settings (and `seed`).")
+    models: dict[str, dict[str, Any]] = Field(
+        default={}, description="Name -> training settings (and `seed`, `family`)."
+    )
     representations: tuple[str, ...] = Field(
         default=tuple(REPRESENTATIONS), description="Rows that are not learned, for comparison."
     )

@@ -64,7 +64,7 @@ def _panel(axis: Axes, table: StudyTable, group: str, signal: str) -> None:
             if row.get("dim") is not None and draw_number(axis, row["dim"] + shift, row, key, drawn[name], label):
                 label = None
         ordered = sorted((row for row in rows if row.get(key) is not None), key=lambda row: row["dim"])
-        if ordered:
+        if len({row["dim"] for row in ordered}) == len(ordered) > 0:  # else there is no line to follow
             x = [row["dim"] + shift for row in ordered]
             axis.plot(x, [row[key] for row in ordered], color=drawn[name].colour, lw=0.9, alpha=0.6)
     _lines(axis, table, key)
