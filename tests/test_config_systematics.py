@@ -39,6 +39,16 @@ def test_the_resolved_text_gives_the_same_configuration() -> None:
         ([{"nam": "x"}], "systematics.nuisances.0: nuisance: the key 'name' is missing"),
         (["jet-scale", "jet-scale"], "systematics: 2 nuisances are called 'jet-scale'; give each its own name"),
         ([], "systematics: nuisances: the table is empty"),
+        (
+            [{"name": "initial-shower", "down": None}],
+            "nuisance 'initial-shower': up 'isr_up' without down",
+        ),
+        (
+            [{"name": "jet-scale", "prior": {"mean": 2.5}}],
+            "'jet-scale' has a prior of mean 2.5, and nu is",
+        ),
+        ([{"name": "jet-scale", "label": "yield"}], "nuisances: 'yield' is what search.normalisation calls its own"),
+        ([{"name": "normalisation", "label": "yield"}], "give this one another label"),
     ],
 )
 def test_mistakes_in_the_table_are_told_with_their_place(rows: list[Any], message: str) -> None:
@@ -64,6 +74,21 @@ def test_mistakes_in_the_table_are_told_with_their_place(rows: list[Any], messag
         (
             {"systematics": {"nuisances": TABLE}, "data": {"auxiliary": {"lum": 1}}},
             "data.auxiliary: no nuisance parameter",
+        ),
+        (
+            {"systematics": {"nuisances": TABLE}, "data": {"auxiliary": {"jet-scale": -3.5}}},
+            "data.auxiliary: 'jet-scale' is -3.5, and what it does is learned from -3 to 3, 3 widths of its prior",
+        ),
+        (
+            {
+                "systematics": {"nuisances": [{"name": "jet-scale", "prior": {"width": 0.5}}], "ratio": {"width": 4.0}},
+                "data": {"auxiliary": {"jet-scale": 2.5}},
+            },
+            "learned from -2 to 2, 4 widths",
+        ),
+        (
+            {"systematics": {"nuisances": [*TABLE, "jet-resolution"], "ratio": {"n_nu": 4}}},
+            "ratio.n_nu: 4 values of nu cannot tell apart the 5 terms of log r with 2 nuisance parameters",
         ),
         ({"systematics": {"nuisances": TABLE}, "data": {"file": "x.h5", "nu": {"lumi": 1}}}, "give 'file' or 'nu'"),
     ],
@@ -113,3 +138,14 @@ def test_the_yield_is_uncertain_once() -> None:
             parsed(systematics={"nuisances": TABLE}, **twice)
         config = parsed(systematics={"nuisances": TABLE, "yield_twice": True}, **twice)
         assert config.search.normalisation == chosen
+
+
+def test_what_is_just_enough_passes() -> None:
+    """As many values of nu as terms, no term of a known yield, measurements at the edge, a prior of another width."""
+    section = {"nuisances": [*TABLE, "jet-resolution"], "ratio": {"n_nu": 5}}
+    assert parsed(systematics=section, data={"auxiliary": {"jet-scale": 3.0, "lumi": -3.0}}).data.auxiliary
+    assert parsed(systematics={"nuisances": ["normalisation"], "ratio": {"n_nu": 1}}).systematics.ratio.n_nu == 1
+    wide = parsed(systematics={"nuisances": [{"name": "jet-scale", "prior": {"width": 2.0}}]}).systematics
+    assert wide.widths == {"jet-scale": 2.0}
+    assert wide.in_widths.unit
+    assert not wide.nuisance_set.unit

@@ -53,6 +53,10 @@ def test_from_the_command_line_to_a_model_and_a_ratio(
         ({"nuisances": [{"name": "jet-scale", "size": -1}]}, "size"),
         ({"nuisances": ["jet-scale", "jet-scale"]}, "2 nuisances"),
         ({"nuisances": ["jet-scale"], "fine_tune": {"alfa": 1}}, "alpha"),
+        (
+            {"nuisances": [{"name": "jet-scale", "prior": {"mean": 1.0}}]},
+            "nuisance 'jet-scale' has a prior of",
+        ),
     ],
 )
 def test_mistakes_in_the_file_are_named_with_the_file(content: Any, words: str, tmp_path: Path) -> None:
@@ -61,6 +65,15 @@ def test_mistakes_in_the_file_are_named_with_the_file(content: Any, words: str, 
     with pytest.raises(ConfigError, match=words) as raised:
         read_systematics(path)
     assert str(path) in str(raised.value)
+
+
+def test_a_ratio_is_learned_in_widths_of_the_priors(w_events: Events, tmp_path: Path) -> None:
+    """`unseen search --ratio` constrains nu by unit Gaussians, whatever the table says of the priors."""
+    path = tmp_path / "s.yaml"
+    path.write_text(yaml.safe_dump({"nuisances": [{"name": "normalisation", "size": 0.1, "prior": {"width": 0.5}}]}))
+    nuisances = read_systematics(path).nuisances
+    assert nuisances.unit
+    np.testing.assert_allclose(nuisances.factor(w_events, [1.0]), 1.1**0.5, rtol=1e-6)
 
 
 def test_shares_are_those_after_the_selection(data_folder: Path) -> None:

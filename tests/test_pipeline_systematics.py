@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from scipy import stats
 
 import unseen
 from tests.killing import run_killed
 from tests.test_cli import call
 from unseen.arrays import read_arrays
+from unseen.config import DataConfig
 from unseen.errors import ClosureError
 from unseen.report import ignored, nuisances
 from unseen.report.verdict import context
-from unseen.search import RatioCoefficients
 from unseen.systematics import DensityRatio
-from unseen.systematics_stage import PriorUnits
+from unseen.systematics_stage import auxiliary_measurements
 
 STAGES = ("train", "embed", "systematics", "search", "report")
 
@@ -44,7 +45,7 @@ def small(data_folder: Path, out: Path, **changes: Any) -> dict[str, Any]:
             "nuisances": [
                 {"name": "normalisation", "label": "lumi", "size": 0.1},
                 "jet-scale",
-                {"name": "lepton-efficiency", "prior": {"mean": 0.5, "width": 2.0}},
+                {"name": "lepton-efficiency", "prior": {"width": 2.0}},
             ],
             "ratio": {"events": 500, "held_out": 0.5, "n_centers": 40, "rank": 10, "width": 2.0, "penalty": 1e-2},
         },
@@ -101,7 +102,7 @@ def test_the_page_and_the_terminal_show_pulls_and_both_p_values(
 def test_the_folder_holds_the_ratio_that_was_used(finished: Path) -> None:
     ratio = DensityRatio.load(finished / "systematics" / "ratio")
     assert ratio.names == ("jet-scale", "lepton-efficiency", "lumi")
-    np.testing.assert_allclose(ratio.limits, [[-2.0, 2.0], [-4.0, 4.0], [-2.0, 2.0]])  # two widths of the priors
+    np.testing.assert_allclose(ratio.limits, [[-2.0, 2.0]] * 3)  # in widths of the priors
     assert ratio.closure is not None
     assert ratio.closure.n_data == 40
     details = json.loads((finished / "systematics" / "systematics.json").read_text())
@@ -157,17 +158,17 @@ def test_a_run_killed_in_the_stage_continues_to_the_same_ratio(
         assert (tmp_path / "killed" / path).read_bytes() == (finished / path).read_bytes()
 
 
-def test_priors_of_another_width_are_units_of_the_search() -> None:
-    def delta(z: Any) -> tuple[Any, Any]:
-        return np.hstack([z, 2 * z]), np.tile([[1.0, 0.5], [0.5, 3.0]], (len(z), 1, 1))
-
-    ratio = DensityRatio.of(delta, ["a", "b"], limits=[[-3.0, 3.0], [-6.0, 6.0]])
-    z, width = np.array([[1.0], [-2.0]]), np.array([1.0, 2.0])
-    found = PriorUnits(ratio, width)(z)
-    assert isinstance(found, RatioCoefficients)
-    assert found.names == ("a", "b")
-    assert found.trust.limits == ((-3.0, 3.0), (-3.0, 3.0))
-    np.testing.assert_allclose(found.log_ratio([0.4, 0.7]), ratio.log_ratio(z, [0.4, 1.4]))
+def test_measurements_of_pseudo_data_are_thrown_as_those_of_toys_are() -> None:
+    """A unit Gaussian around the truth, in widths of the priors, whose tail beyond the ratio's range is not cut off."""
+    data = DataConfig(nu={"a": 1.0}, auxiliary={"b": 1.0})
+    rng, n = np.random.default_rng(1), 4000
+    thrown = np.array([auxiliary_measurements(data, {"a": 0.5, "b": 4.0, "c": 1.0}, rng) for _ in range(n)])
+    assert (thrown[:, 1] == 0.25).all()
+    for column, true in ((0, 2.0), (2, 0.0)):
+        assert stats.kstest(thrown[:, column] - true, "norm").pvalue > 1e-3
+        assert len(np.unique(thrown[:, column])) == n
+    still = auxiliary_measurements(DataConfig(), {"a": 0.5}, rng)
+    assert still.tolist() == [0.0]
 
 
 def test_distorted_data_are_searched_again_when_a_nuisance_changes(data_folder: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from unseen.systematics_response import signal_overlaps, write_response
 def with_signal(data_folder: Path, out: Path) -> dict[str, Any]:
     content = small(data_folder, out)
     files = {**content["files"]["test"], "ato4l": [str(data_folder / "ato4l.h5")]}
-    rows = ["jet-scale", {"name": "lepton-efficiency", "prior": {"mean": 0.5, "width": 2.0}}]
+    rows = ["jet-scale", {"name": "lepton-efficiency", "prior": {"width": 2.0}}]
     content["systematics"] = {**content["systematics"], "nuisances": rows}
     content["data"] = {"nu": {"jet-scale": 1.0}}
     return {**content, "files": {"test": files}, "train": {"epochs": 1, "batch_size": 128}}
@@ -100,22 +100,20 @@ def test_impact_is_asked_for_where_it_costs_much(impact: Any, n: int, ranked: bo
 
 def test_many_events_are_drawn_from_and_stay_the_same_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(systematics_response, "MOST_EVENTS", 50)
-    z, width = np.arange(200.0)[:, None], np.array([0.5, 2.0])
+    z = np.arange(200.0)[:, None]
     rows = np.arange(20, 200)  # events below are selected nowhere
 
     def at(*nu: float) -> Block:
         return Block(np.array(nu), z[rows] + sum(nu), event=rows)
 
-    points = [at(1.0, 0.0), at(-1.0, 0.0), at(0.5, 0.0), at(0.0, 4.0), at(0.0, -4.0), at(1.0, 9.0)]
+    points = [at(2.0, 0.0), at(-2.0, 0.0), at(0.5, 0.0), at(0.0, 2.0), at(0.0, -2.0), at(1.0, 9.0)]
     samples = RatioSamples.of(z[rows], points, ("a", "b"), event=rows)
-    write_response(tmp_path / "r.npz", samples, width, seed=1)
+    write_response(tmp_path / "r.npz", samples, 2, seed=1)
     kept = read_arrays(tmp_path / "r.npz")
     assert len(kept["z"]) == 50
     assert kept["values"].tolist() == [-2.0, 2.0]
     assert kept["z"].min() >= 20  # selected somewhere
-    np.testing.assert_array_equal(
-        kept["z_at"][:, :, :, 0] - kept["z"][:, 0], [[[-1.0] * 50, [1.0] * 50], [[-4.0] * 50, [4.0] * 50]]
-    )
+    np.testing.assert_array_equal(kept["z_at"][:, :, :, 0] - kept["z"][:, 0], [[[-2.0] * 50, [2.0] * 50]] * 2)
 
 
 def test_a_signal_that_is_a_shift_looks_like_it(tmp_path: Path) -> None:

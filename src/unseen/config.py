@@ -74,8 +74,8 @@ class DataConfig(_Section):
     )
     auxiliary: dict[str, float] = Field(
         default_factory=dict,
-        description="Auxiliary measurements of nuisance parameters, by name; the others: the mean of the prior, or "
-        "thrown around the true values of pseudo-data that have `nu`.",
+        description="Auxiliary measurements of nuisance parameters, by name; the others: 0, or thrown around the true "
+        "values of pseudo-data that have `nu`.",
     )
 
     @model_validator(mode="after")
@@ -169,6 +169,7 @@ def _profilable(config: Config) -> Config:
             f"with '{search.statistic}' and '{search.calibration}'"
         )
     systematics.check_training(config.train)
+    systematics.check_auxiliary(config.data.auxiliary)
     if not config.select:
         raise ValueError("systematics move events across the selection: set 'select', or use a schema without one")
     scaled = systematics.overall_normalisation

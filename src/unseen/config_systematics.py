@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -19,8 +20,10 @@ from unseen.embed.fine_tuning.settings import FineTuneConfig
 from unseen.embed.settings import TrainingConfig
 from unseen.errors import UnseenError
 from unseen.registry import resolve
+from unseen.search.profile_nuisances import YIELD
 from unseen.systematics import NUISANCES, NuisanceConfig, NuisanceSet
 from unseen.systematics.normalisation import NormalisationConfig
+from unseen.systematics.ratio.monomials import n_monomials
 
 __all__ = ["ClosureConfig", "RatioConfig", "RunSystematics", "is_overall"]
 
@@ -105,9 +108,24 @@ class RunSystematics(_Section):
         if not self.nuisances:
             raise ValueError("nuisances: the table is empty; name one, or leave the section out")
         try:
-            NuisanceSet(self.nuisances)
+            NuisanceSet(self.nuisances).in_widths()
         except UnseenError as error:
             raise ValueError(str(error)) from error
+        if YIELD in self.nuisance_set.names:
+            raise ValueError(
+                f"nuisances: '{YIELD}' is what search.normalisation calls its own parameter, in the search or the one "
+                "beside it: give this one another label"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _learnable(self) -> RunSystematics:
+        k, n = len(self.moving), self.ratio.n_nu
+        if k and n is not None and n < n_monomials(k):
+            raise ValueError(
+                f"ratio.n_nu: {n} values of nu cannot tell apart the {n_monomials(k)} terms of log r with {k} nuisance "
+                f"parameters: give {n_monomials(k)} or more, better several for every term, or leave it out"
+            )
         return self
 
     @model_validator(mode="after")
@@ -133,6 +151,17 @@ class RunSystematics(_Section):
                 f"{'them' if len(keys) > 1 else 'it'} out, or set systematics.fine_tune to null"
             )
 
+    def check_auxiliary(self, auxiliary: Mapping[str, float]) -> None:
+        """ValueError if a named auxiliary measurement is where the ratio will not have been learned."""
+        for row in self.nuisances:
+            reach, value = self.ratio.width * row.prior.width, auxiliary.get(row.parameter, 0.0)
+            if abs(value) > reach:
+                raise ValueError(
+                    f"data.auxiliary: '{row.parameter}' is {value:g}, and what it does is learned from {-reach:g} to "
+                    f"{reach:g}, {self.ratio.width:g} widths of its prior: raise systematics.ratio.width (up to 5), or "
+                    "look at the unit of nu"
+                )
+
     @property
     def moving(self) -> tuple[NuisanceConfig, ...]:
         """The nuisances whose effect has to be learned: all but an overall normalisation, which is known."""
@@ -140,8 +169,23 @@ class RunSystematics(_Section):
 
     @property
     def nuisance_set(self) -> NuisanceSet:
-        """The table as an object that distorts events."""
+        """The table as an object that distorts events, nu in its own units, those of `data.nu`."""
         return NuisanceSet(self.nuisances)
+
+    @property
+    def in_widths(self) -> NuisanceSet:
+        """The same with nu in widths of the priors, as fine-tuning, density ratio and search have it."""
+        return self.nuisance_set.in_widths()
+
+    @property
+    def learned(self) -> NuisanceSet:
+        """Those of `moving`, nu in widths of the priors."""
+        return NuisanceSet(self.moving).in_widths()
+
+    @property
+    def widths(self) -> dict[str, float]:
+        """The widths of the priors, in the units of `data.nu` and `data.auxiliary`."""
+        return {row.parameter: row.prior.width for row in self.nuisances}
 
     @property
     def ranks_impact(self) -> bool:

@@ -35,7 +35,7 @@ def finetune_stage(run: RunContext) -> None:
     section = run.config.systematics
     if section is None or section.fine_tune is None:
         return
-    settings, nuisances = _settings(section, section.fine_tune), NuisanceSet(section.moving)
+    settings, nuisances = _settings(section, section.fine_tune), section.learned
 
     def work(folder: Path) -> None:
         model, events = load_trained(run.out / "train"), run.pools[1][TUNING]
@@ -50,6 +50,7 @@ def finetune_stage(run: RunContext) -> None:
     inputs = training_inputs(run.config) | {
         "fine_tune": settings.model_dump(mode="json"),
         "nuisances": [row.model_dump(mode="json") for row in section.moving],
+        **NuisanceSet(section.moving).unit_note,
     }
     run.stage("finetune", inputs, work, OUTPUTS)
 
@@ -63,7 +64,7 @@ def check_tuning_events(run: RunContext) -> None:
     if section is None or section.fine_tune is None:
         return
     events, settings = run.pools[1][TUNING], _settings(section, section.fine_tune)
-    check_sample(events, NuisanceSet(section.moving), settings)
+    check_sample(events, section.learned, settings)
     training = settings.training(run.config.train)
     check_partners(events, training)
     labelling_of(remove_objects(events, events.schema.selection.objects), training)

@@ -69,7 +69,10 @@ def finetune_files(
 
 
 def read_systematics(path: Path) -> _Settings:
-    """`nuisances`, a table, and `fine_tune`, settings, of a YAML file. Errors: MissingFileError, ConfigError."""
+    """`nuisances`, a table, and `fine_tune`, settings, of a YAML file; nu in widths of the priors, as a search has it.
+
+    Errors: MissingFileError, ConfigError.
+    """
     content = read_yaml(path)
     if not isinstance(content, dict) or not content.get("nuisances") or not set(content) <= set(KEYS):
         raise ConfigError(
@@ -78,7 +81,7 @@ def read_systematics(path: Path) -> _Settings:
         )
     try:
         table = SystematicsConfig.model_validate({"nuisances": content["nuisances"]})
-        nuisances = NuisanceSet.parse(table)
+        nuisances = NuisanceSet.parse(table).in_widths()
     except ValidationError as error:
         raise ConfigError(f"{path}: {mistakes(error, SystematicsConfig)}") from error
     except (NuisanceError, UnknownNameError) as error:

@@ -36,13 +36,18 @@ def ratios_of(path: Path, samples: Mapping[str, FloatArray]) -> dict[str, RatioC
 
 
 def auxiliary_values(ratio: RatioCoefficients, auxiliary: Mapping[str, float] | None) -> FloatArray | None:
-    """Auxiliary measurements (k,) from those named, zero for the others. Errors: ConfigError (no such parameter)."""
+    """Auxiliary measurements (k,) from those named, zero for the others.
+
+    Errors: ConfigError (no such parameter), NuisanceRangeError (where the ratio was not fitted: a wrong unit?).
+    """
     if auxiliary is None:
         return None
     for name in auxiliary:
         if name not in ratio.names:
             raise ConfigError(f"auxiliary: no nuisance parameter '{name}'{did_you_mean(name, ratio.names)}")
-    return np.array([auxiliary.get(name, 0.0) for name in ratio.names])
+    values = [auxiliary.get(name, 0.0) for name in ratio.names]
+    ratio.trust.check_auxiliary(ratio.names, values)
+    return np.array(values)
 
 
 def _check_arrays(path: Path, arrays: Mapping[str, FloatArray], samples: Mapping[str, FloatArray]) -> None:

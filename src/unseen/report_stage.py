@@ -86,11 +86,12 @@ def systematics_inputs(run: RunContext) -> SystematicsInputs:
     section, folder = run.config.systematics, run.out / "systematics"
     assert section is not None
     ratio, arrays = DensityRatio.load(folder / FOLDER), read_arrays(folder / RESPONSE)
-    width = np.array([each.prior.width for each in section.nuisance_set.subset(*ratio.names).nuisances])
     values, z = arrays["values"], arrays["z"]
-    log_ratio = [[ratio.log_ratio(z, value * row, extrapolate=True) for value in values] for row in np.diag(width)]
+    log_ratio = [
+        [ratio.log_ratio(z, value * row, extrapolate=True) for value in values] for row in np.eye(len(ratio.names))
+    ]
     overlaps = json.loads((folder / OVERLAPS).read_text(encoding="utf-8"))
-    true = {name: run.config.data.nu.get(name, 0.0) / w for name, w in zip(ratio.names, width, strict=True)}
+    true = {name: run.config.data.nu.get(name, 0.0) / section.widths[name] for name in ratio.names}
     return SystematicsInputs(
         title=run.config.name,
         result=result_content(run),

@@ -21,7 +21,8 @@ from unseen.searching import calibrate, kernel_test, other_normalisation, toy_wo
 from unseen.seeds import small_seed
 from unseen.study.covariance.impact import Held, hold
 from unseen.study.covariance.moved import Delta
-from unseen.systematics_stage import PriorUnits, profiled_ratio
+from unseen.systematics import DensityRatio
+from unseen.systematics_stage import profiled_ratio
 
 __all__ = ["IMPACT", "POOLS", "RESULT", "result_content", "search_stage"]
 
@@ -132,7 +133,7 @@ def _search(
 def _impact(
     run: RunContext,
     z: Mapping[str, FloatArray],
-    ratio: PriorUnits | None,
+    ratio: DensityRatio | None,
     auxiliary: FloatArray | None,
     runner: Runner | None,
 ) -> list[dict[str, Any]]:
@@ -147,7 +148,7 @@ def _impact(
     rows: list[dict[str, Any]] = []
     try:
         full = _search(run, z, _Assumed(config.normalisation, n, ratio, auxiliary, "all profiled"), runner)[1]
-        for name, measured in zip(ratio.ratio.names, auxiliary.tolist(), strict=True):
+        for name, measured in zip(ratio.names, auxiliary.tolist(), strict=True):
             held = hold(ratio, z["reference"], z["toys"], {name: measured})
             left = auxiliary[list(held.left)] if held.left else None
             frozen = _Assumed(config.normalisation, n, held.ratio, left, f"{name} frozen", held)

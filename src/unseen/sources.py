@@ -13,13 +13,12 @@ from unseen.config import Config, FilesConfig
 from unseen.errors import ConfigError, MissingFileError, NotEnoughEventsError, UnknownProcessError, did_you_mean
 from unseen.events import Events, Sample, Schema, read, select
 from unseen.events.atomic import file_hash
+from unseen.nuisance_checks import check_nuisances
 from unseen.pools import PoolPlan, plan_pools
 from unseen.progress import Display
 from unseen.simulate import Progress, SimulationConfig, load_processes, simulate
 from unseen.simulate import check as check_simulation
 from unseen.stored import HEADROOM
-from unseen.systematics.checks import checked_nu
-from unseen.systematics.nuisance_set import LIMIT
 
 __all__ = [
     "RATIO",
@@ -76,7 +75,7 @@ def check_config(config: Config, pools: bool = True) -> None:
             f"pools.toys is {toys} but toys of {expected:g} expected events need at least {needed:.0f}: "
             "enlarge pools.toys or lower pools.expected"
         )
-    _check_systematics(config)
+    check_nuisances(config, [name for name, share in by_label(config, config.pools.mixture).items() if share > 0])
     if config.data.file is not None:
         _check_readable("data.file", config.data.file)
     if config.files is not None:
@@ -88,17 +87,6 @@ def check_config(config: Config, pools: bool = True) -> None:
         if pools:
             _check_counts(settings, plan(config))
         check_simulation(settings, config.seed)
-
-
-def _check_systematics(config: Config) -> None:
-    """Refuse nuisances that have nothing to act on in the schema, and values of nu that no distortion is meant for."""
-    schema = Schema.load(config.schema_)
-    if config.systematics is None:
-        return
-    for row in config.systematics.nuisances:
-        row.collections(schema)
-    nuisances = config.systematics.nuisance_set
-    checked_nu(nuisances.nu(**config.data.nu), 1, nuisances.nuisances, LIMIT)
 
 
 def _check_files(files: FilesConfig, needed: PoolPlan) -> None:

@@ -26,25 +26,25 @@ RESPONSE = "response.npz"
 MOST_EVENTS = 20_000
 
 
-def write_response(path: Path, samples: RatioSamples, width: FloatArray, seed: int) -> None:
-    """Keep z of nominal events, and of the same ones where each parameter alone is farthest down and up.
+def write_response(path: Path, samples: RatioSamples, k: int, seed: int) -> None:
+    """Keep z of nominal events, and of the same ones where each of k parameters alone is farthest down and up.
 
-    Arrays: z (n, d), weight (n,), z_at (k, 2, n, d), weight_at (k, 2, n), values (2,) in widths of the priors, the same
-    for all parameters; z as float32, zero where the weight is. Of more than 20,000 events that many are drawn, all the
+    Arrays: z (n, d), weight (n,), z_at (k, 2, n, d), weight_at (k, 2, n), values (2,), the same for all
+    parameters; z as float32, zero where the weight is. Of more than 20,000 events that many are drawn, all the
     same at every value. `samples` know which rows are the same event.
     """
-    ends = [_alone(samples, i, sign) for i in range(len(width)) for sign in (-1, 1)]
+    ends = [_alone(samples, i, sign) for i in range(k) for sign in (-1, 1)]
     rows = _drawn([_rows(samples.event), *(_rows(block.event) for block in ends)], seed)
     z, weight = _placed(rows, samples.event, samples.z, samples.weights)
     found = [_placed(rows, block.event, block.z, block.weights) for block in ends]
-    shape = (len(width), 2, *z.shape)
+    shape = (k, 2, *z.shape)
     write_arrays(
         path,
         z=z,
         weight=weight,
         z_at=np.reshape([there for there, _ in found], shape),
         weight_at=np.reshape([weights for _, weights in found], shape[:-1]),
-        values=np.array([np.asarray(block.nu)[0] / width[0] for block in ends[:2]]),
+        values=np.array([np.asarray(block.nu)[0] for block in ends[:2]]),
     )
 
 

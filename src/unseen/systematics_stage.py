@@ -1,9 +1,13 @@
-"""The stage of a run that learns what its nuisance parameters do to the embedded events, and tests what it learned."""
+"""The stage of a run that learns what its nuisance parameters do to the embedded events, and tests what it learned.
+
+nu is in widths of the priors here, and in all that the stage keeps, as it is in the search; `data.nu` and
+`data.auxiliary` are in the units of the table.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +22,6 @@ from unseen.embed import Ensemble, Model, load_trained
 from unseen.events import Events
 from unseen.events.atomic import write_json
 from unseen.progress import Update
-from unseen.search import RatioCoefficients
-from unseen.search.profile_trust import Trust
 from unseen.seeds import generator, small_seed
 from unseen.sources import RATIO
 from unseen.stored import passing
@@ -38,7 +40,7 @@ from unseen.systematics import (
 )
 from unseen.systematics_response import RESPONSE, signal_overlaps, write_response
 
-__all__ = ["PriorUnits", "profiled_ratio", "systematics_stage"]
+__all__ = ["auxiliary_measurements", "profiled_ratio", "systematics_stage"]
 
 FOLDER, DETAILS = "ratio", "systematics.json"
 OVERLAPS = "overlaps.json"
@@ -62,14 +64,14 @@ def systematics_stage(run: RunContext) -> None:
         closure = _closure(run, section, ratio, samples)
         run.display.say(closure.summary())
         ratio.with_closure(closure).save(folder / FOLDER)
-        width = _widths(section.nuisance_set.subset(*ratio.names))
-        write_response(folder / RESPONSE, samples, width, run.config.seed)
-        write_json(folder / OVERLAPS, _overlaps(run, model, PriorUnits(ratio, width)))
+        write_response(folder / RESPONSE, samples, len(ratio.names), run.config.seed)
+        write_json(folder / OVERLAPS, _overlaps(run, model, ratio))
         write_json(folder / DETAILS, _details(section, ratio, closure, {"fit": fit, "held_out": held}))
 
     inputs = {
         "systematics": section.model_dump(mode="json"),
         "pools": run.config.pools.model_dump(mode="json"),
+        **section.nuisance_set.unit_note,
     }
     run.stage("systematics", inputs, work, OUTPUTS)
 
@@ -85,15 +87,15 @@ def _parts(events: Events, held_out: float, seed: int) -> tuple[Events, Events]:
 def _learn(run: RunContext, section: RunSystematics, model: Model | Ensemble, events: Events) -> DensityRatio:
     """The ratio of all nuisances: that of an overall normalisation is known, the others' is learned from events."""
     known = [row for row in section.nuisances if is_overall(row)]
-    learned = NuisanceSet(section.moving)
+    learned = section.learned
     parts = [_fit(run, section.ratio, learned, model, events)] if len(learned) else []
     dimensions = parts[0].n_features if parts else model.embed(events[:1]).shape[1]
     return join(*parts, *(_yield(row, dimensions, section.ratio.width) for row in known))
 
 
 def _yield(row: NuisanceConfig, dimensions: int, width: float) -> DensityRatio:
-    reach = width * row.prior.width
-    return yield_ratio(row.parameter, row.magnitude, dimensions, limits=(-reach, reach))
+    size = math.expm1(row.prior.width * math.log1p(row.magnitude))
+    return yield_ratio(row.parameter, size, dimensions, limits=(-width, width))
 
 
 def _fit(
@@ -101,7 +103,7 @@ def _fit(
 ) -> DensityRatio:
     k, seed = len(nuisances), run.config.seed
     n = settings.n_nu or AXES * k + k * (k + 1)
-    nus = propose(k, n, generator(seed, "systematics", "nu"), width=settings.width) * _widths(nuisances)
+    nus = propose(k, n, generator(seed, "systematics", "nu"), width=settings.width)
     with run.display.bar("distorting and embedding") as update:
         samples = ratio_samples(
             events, nuisances, model.embed, nus, seed=small_seed(seed, "systematics"), progress=_shown(update, n)
@@ -131,8 +133,8 @@ def _held_out(
     run: RunContext, section: RunSystematics, model: Model | Ensemble, ratio: DensityRatio, events: Events
 ) -> RatioSamples:
     """Held-out events, nominal and at the tested nu."""
-    seed, nuisances = small_seed(run.config.seed, "systematics", "closure"), section.nuisance_set.subset(*ratio.names)
-    nus = _tested(ratio, nuisances, np.random.default_rng(seed))
+    seed, nuisances = small_seed(run.config.seed, "systematics", "closure"), section.in_widths.subset(*ratio.names)
+    nus = _tested(ratio, np.random.default_rng(seed))
     with run.display.bar("closure: distorting and embedding") as update:
         return ratio_samples(events, nuisances, model.embed, nus, seed=seed, progress=_shown(update, len(nus)))
 
@@ -143,16 +145,16 @@ def _closure(run: RunContext, section: RunSystematics, ratio: DensityRatio, samp
     return moment_closure(ratio, samples, n_data=run.config.pools.expected, limit=section.closure.limit, seed=seed)
 
 
-def _tested(ratio: DensityRatio, nuisances: NuisanceSet, rng: np.random.Generator) -> FloatArray:
+def _tested(ratio: DensityRatio, rng: np.random.Generator) -> FloatArray:
     """Values of nu (n, k): parameters alone at +-1 and +-2 widths of their priors, and combinations drawn from them."""
-    k = len(nuisances)
+    k = len(ratio.names)
     axes = np.concatenate([step * np.eye(k) for step in TESTED])
     mixed = rng.normal(size=(COMBINATIONS if k > 1 else 0, k)).clip(min(TESTED), max(TESTED))
-    nus = np.concatenate([axes, mixed]) * _widths(nuisances) + 0.0  # no negative zeros in what people read
+    nus = np.concatenate([axes, mixed]) + 0.0  # no negative zeros in what people read
     return nus.clip(ratio.limits[:, 0], ratio.limits[:, 1])
 
 
-def _overlaps(run: RunContext, model: Model | Ensemble, ratio: PriorUnits) -> dict[str, Any]:
+def _overlaps(run: RunContext, model: Model | Ensemble, ratio: DensityRatio) -> dict[str, Any]:
     """What the run's simulated signals look like."""
     config, events = run.config, run.pools[1].get(SIGNALS)
     parts = {} if events is None else {name: events.of(name) for name in events.label_names}
@@ -174,51 +176,25 @@ def _details(
     }
 
 
-def _widths(nuisances: NuisanceSet) -> FloatArray:
-    return np.array([each.prior.width for each in nuisances.nuisances])
-
-
-@dataclass(frozen=True, eq=False)
-class PriorUnits:
-    """A ratio in units in which every prior has width one, as the search has it: nu / width."""
-
-    ratio: DensityRatio
-    width: FloatArray
-
-    def __call__(self, z: FloatArray) -> RatioCoefficients:
-        """Coefficients of events z (n, d)."""
-        linear, quadratic = self.ratio.delta(z)
-        limits = self.ratio.limits / self.width[:, None]
-        return RatioCoefficients(
-            linear * self.width,
-            quadratic * np.outer(self.width, self.width),
-            self.ratio.names,
-            trust=Trust.checked(limits, self.ratio.closure),
-        )
-
-
-def profiled_ratio(run: RunContext) -> tuple[PriorUnits, FloatArray] | None:
-    """The run's ratio as a function of events for the search, and its auxiliary measurements in units of the priors.
-
-    None in a run without systematics.
-    """
-    if run.config.systematics is None:
+def profiled_ratio(run: RunContext) -> tuple[DensityRatio, FloatArray] | None:
+    """The run's ratio, and its auxiliary measurements (k,) in widths of the priors; None without systematics."""
+    section = run.config.systematics
+    if section is None:
         return None
     ratio = DensityRatio.load(run.out / "systematics" / FOLDER)
-    nuisances = run.config.systematics.nuisance_set.subset(*ratio.names)
     rng = generator(run.config.seed, "data", "auxiliary")
-    width = _widths(nuisances)
-    return PriorUnits(ratio, width), _measured(run.config.data, nuisances, ratio.limits, rng) / width
+    widths = {name: section.widths[name] for name in ratio.names}
+    return ratio, auxiliary_measurements(run.config.data, widths, rng)
 
 
-def _measured(data: DataConfig, nuisances: NuisanceSet, limits: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Auxiliary measurements (k,): those named; of pseudo-data at nu thrown around it, as toys' are; else prior means.
+def auxiliary_measurements(data: DataConfig, widths: Mapping[str, float], rng: np.random.Generator) -> FloatArray:
+    """Auxiliary measurements (k,) in `widths` of the priors: those named; else 0, or thrown for pseudo-data at nu.
 
-    A measurement that stayed at the prior's mean while the truth is elsewhere would be a fluctuation of its own.
+    They are thrown as a toy's are, from a unit Gaussian around the true nu: wherever they end, since toys' measurements
+    are not kept within the range of the ratio either. One that stayed at 0 while the truth is elsewhere would be a
+    fluctuation of its own.
     """
-    values = np.array([each.prior.mean for each in nuisances.nuisances])
-    if any(data.nu.values()):
-        true = np.array([data.nu.get(name, 0.0) for name in nuisances.names])
-        values = (true + _widths(nuisances) * rng.standard_normal(len(true))).clip(limits[:, 0], limits[:, 1])
-    given = [data.auxiliary.get(name) for name in nuisances.names]
-    return np.array([value if own is None else own for own, value in zip(given, values.tolist(), strict=True)])
+    true = np.array([data.nu.get(name, 0.0) / width for name, width in widths.items()])
+    thrown = true + rng.standard_normal(len(true)) if any(data.nu.values()) else np.zeros(len(true))
+    given = [data.auxiliary[name] / width if name in data.auxiliary else None for name, width in widths.items()]
+    return np.array([value if own is None else own for own, value in zip(given, thrown.tolist(), strict=True)])

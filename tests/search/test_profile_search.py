@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.search.nuisances import SHIFT, both_delta, shape_delta
 from tests.search.problems import small_test
 from unseen import errors
 from unseen.search import KernelTest, RatioCoefficients, SearchResult
+from unseen.search.profile_trust import Trust
 from unseen.workers import workers
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -161,6 +163,16 @@ def test_names_are_as_many_and_different() -> None:
             RatioCoefficients(np.zeros((5, 2)), names=names)
     with pytest.raises(errors.ShapeError, match="2 values"):
         RatioCoefficients(np.zeros((5, 1))).log_ratio([1.0, 2.0])
+
+
+def test_a_measurement_may_lie_where_the_ratio_was_not_fitted_as_toys_do() -> None:
+    """Toys throw theirs anywhere; what is told is where nu is fitted. The data, at nu = 0, hold it well inside."""
+    fitted = replace(shape_delta(REFERENCE), trust=Trust.checked([[-3.0, 3.0]]))
+    data = np.random.default_rng(5).normal(size=(N, 1))
+    found = gaussian_test(fitted).statistic(data, ratio=shape_delta(data), auxiliary=[3.5]).profile
+    assert found is not None
+    assert found.auxiliary == (3.5,)
+    assert 0.0 < found.nu_hat[0] < 3.0  # 10 units of information in the data, 1 in the measurement: near 0.3
 
 
 def test_ratios_that_do_not_belong_together_are_named() -> None:

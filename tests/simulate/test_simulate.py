@@ -25,6 +25,7 @@ from unseen.simulate import Process, Progress, SimulationConfig, simulate
 from unseen.simulate import run as run_module
 from unseen.simulate.overlay import UnderlyingEvents
 from unseen.simulate.particles import Particles
+from unseen.simulate.recorded import recorded
 
 MUONS = Process(
     label="dimuon",
@@ -83,6 +84,7 @@ def test_truth_records(finished: tuple[Path, dict[str, Sample], list[Progress]])
     events = samples["test"].load()
     assert (np.abs(events.record["true_lepton"]) == 13).mean() > 0.95
     assert (events.record["n_taus"] == 0).all()
+    assert set(events.record) == set(recorded(SimulationConfig()))
     assert np.median(events.record["m_hat"]) == pytest.approx(91, abs=2)
 
 

@@ -52,6 +52,10 @@ def content(folder: Path, **changes: Any) -> dict[str, Any]:
     return made | {"signals": ["heavy"]}
 
 
+def cross_section(*processes: str, **settings: Any) -> dict[str, Any]:
+    return {"name": "normalisation", "label": "xsec", "size": 0.4, "processes": processes, **settings}
+
+
 def test_events_to_distort_are_stored_ones_that_no_pool_has(folder: Path) -> None:
     config = parse_study(content(folder))
     pools = draw_study_pools(config)
@@ -109,6 +113,27 @@ def test_a_row_has_the_numbers_and_a_second_run_keeps_it(folder: Path) -> None:
     assert again.rows == outcome.rows
 
 
+def test_a_prior_of_half_a_width_is_half_the_size(folder: Path) -> None:
+    """Pulls, robustness and learned ratios throw unit Gaussians: nu is in widths of the priors for all of them.
+
+    The nuisance is the cross section of one process, which leaves the signal alone.
+    """
+    short = {"information": False, "auc": False, "treatments": ["profiled", "marginalised"], "robust_values": [2.0]}
+    rows = []
+    for name, row in (
+        ("half", cross_section("z", prior={"width": 0.5})),
+        ("size", cross_section("z", size=1.4**0.5 - 1.0)),
+    ):
+        made = content(folder, nuisances=[row], **short) | {"out": str(folder / name)}
+        rows += run_study(made, worker_count=1).rows
+    half, size = rows
+    assert "nu." not in half["notes"]
+    numbers = [key for key, value in size.items() if key.startswith("nu.") and isinstance(value, float)]
+    assert {"nu.closure", "nu.pull.width_low", "nu.robustness.profiled.highest"} <= set(numbers)
+    for key in numbers:
+        assert half[key] == pytest.approx(size[key], rel=1e-3, abs=1e-3), key
+
+
 def test_a_model_is_fine_tuned_and_its_row_says_how(folder: Path) -> None:
     training = {"encoder": {"name": "mlp", "dim": 2, "hidden": [8]}, "objective": "classifier", "epochs": 2}
     tuning = {"epochs": 2, "batch_size": 512, "refit": {"epochs": 2}, "require_stored": False}
@@ -133,6 +158,10 @@ def test_bad_sections_are_refused_before_work(folder: Path) -> None:
         ({"values": [0.0]}, "different from 0"),
         ({"nuisances": ["jet-scales"]}, "did you mean 'jet-scale'"),
         ({"n_signal": {"heav": 3.0}}, "did you mean 'heavy'"),
+        ({"nuisances": [{"name": "jet-scale", "prior": {"mean": 1.0}}]}, "nuisances: .* has a prior of mean 1"),
+        ({"nuisances": ["jet-scale", "jet-scale"]}, "2 nuisances are called"),
+        ({"nuisances": [cross_section("ww")]}, r"no process 'ww' in pools\.mixture; did you mean 'w'"),
+        ({"nuisances": [cross_section("heavy")]}, r"no process 'heavy' in pools\.mixture"),
     ):
         with pytest.raises((ConfigError, UnknownNameError), match=words):
             parse_study(content(folder, **changes))

@@ -11,7 +11,7 @@ import torch
 
 from tests.systematics.build import balance, config, events, one, tensors
 from unseen.events import ADC2021, Schema, select
-from unseen.systematics import NUISANCES, NuisanceSet, migration
+from unseen.systematics import NUISANCES, NuisanceSet, Prior, migration
 
 every = pytest.mark.parametrize("name", sorted(NUISANCES))
 SHAPES = sorted(n for n in NUISANCES if NUISANCES[n].kind == "shape")
@@ -42,6 +42,16 @@ def test_zero_is_the_identity_before_the_thresholds_too(name: str) -> None:
     assert np.abs(tiny.objects - sample.objects).max() < 1e-3  # GeV
     assert np.array_equal(tiny.present, sample.present)
     np.testing.assert_allclose(tiny.weight, sample.weight, rtol=1e-5)
+
+
+@every
+def test_a_width_of_the_prior_may_be_the_unit(name: str) -> None:
+    """nu = 0.5 in widths of 2 is nu = 1, bit for bit."""
+    sample = events(100)
+    wide = NuisanceSet([config(name).model_copy(update={"prior": Prior(width=2.0)})]).in_widths()
+    here, there = wide.distort(sample, [0.5]), one(name).distort(sample, [1.0])
+    assert all(np.array_equal(getattr(here, column), getattr(there, column)) for column in COLUMNS)
+    assert here.nu[0] == 0.5
 
 
 @every

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -243,8 +244,43 @@ def test_columns_from_files_are_checked() -> None:
         wrong = Events.create(sample.schema, sample.objects, sample.present, record={"w": ratio})
         with pytest.raises(error, match="event 3"):
             NuisanceSet.parse([{"name": "weights", "up": "w", "symmetric": True}]).distort(wrong, [1.0])
-    with pytest.raises(NuisanceError, match="did you mean 'tt'"):
-        NuisanceSet.parse([{"name": "normalisation", "processes": ["ttt"]}]).distort(sample, [1.0])
+
+
+@pytest.mark.parametrize("name", ["initial-shower", "final-shower", "weights", "variation"])
+def test_what_is_at_minus_one_is_said_once(name: str) -> None:
+    up = {} if name.endswith("shower") else {"up": "isr_up"}
+    with pytest.raises(NuisanceError, match=f"'{name}': up '.sr_up' without down; name the column"):
+        NuisanceSet.parse([{"name": name, **up, "down": None}])
+    with pytest.raises(NuisanceError, match="set `down: null`, or leave out `symmetric`"):
+        NuisanceSet.parse([{"name": name, **up, "down": "isr_down", "symmetric": True}])
+    mirrored = NuisanceSet.parse([{"name": name, **up, "down": None, "symmetric": True}])
+    assert len(mirrored.columns) == 1
+
+
+def test_a_process_that_is_not_there_is_left_alone_and_found_by_a_look_before() -> None:
+    """Events of a signal are distorted with the set of the background, whose cross sections do not touch them."""
+    sample = events(20)
+    wrong = NuisanceSet.parse([{"name": "normalisation", "processes": ["ttt"]}])
+    np.testing.assert_array_equal(wrong.distort(sample, [2.0]).weight, sample.weight)
+    with pytest.raises(NuisanceError, match="'normalisation': no process 'ttt' in these events; did you mean 'tt'"):
+        wrong.check(sample)
+
+
+def test_widths_of_priors_as_the_unit() -> None:
+    wide = NuisanceSet.parse([{"name": "normalisation", "prior": {"width": 2.0}}, "jet-scale"])
+    assert (wide.unit, wide.in_widths().unit) == (False, True)
+    assert wide.in_widths().names == wide.names
+    assert wide.in_widths().nuisances[1] is wide.nuisances[1]
+    assert (wide.unit_note, wide.in_widths().unit_note) == ({"nu": "in widths of the priors"}, {})
+    np.testing.assert_allclose(wide.in_widths().factor(events(5), [1.0, 0.0]), 1.05**2, rtol=1e-6)
+    again = pickle.loads(pickle.dumps(wide.in_widths()))  # goes to workers
+    np.testing.assert_array_equal(again.factor(events(5), [1.0, 0.0]), wide.in_widths().factor(events(5), [1.0, 0.0]))
+    with pytest.raises(NuisanceError, match=r"prior of mean 0 and width 2: .*nuisances\.in_widths"):
+        wide.require_unit()
+    wide.in_widths().require_unit()
+    off = NuisanceSet.parse([{"name": "jet-scale", "prior": {"mean": 1.0, "width": 0.1}}])
+    with pytest.raises(NuisanceError, match=r"'jet-scale' has a prior of mean 1, .*data\.auxiliary"):
+        off.in_widths()
 
 
 def test_up_and_down_samples_are_checked() -> None:

@@ -121,7 +121,10 @@ class Nuisances:
         return result
 
     def auxiliary(self, values: ArrayLike | None) -> Floats:
-        """Return auxiliary measurements (K,), zero unless given; the yield's may be left out."""
+        """Return auxiliary measurements (K,), zero unless given; the yield's may be left out.
+
+        They may lie where the ratio was not fitted, as toys' do: what counts is where nu is fitted, which is reported.
+        """
         if values is None:
             return np.zeros(self.size)
         a = np.array(values, dtype=np.float64).reshape(-1)
@@ -129,7 +132,6 @@ class Nuisances:
             raise ShapeError(f"auxiliary has {len(a)} values; expected {len(self.given)}, one for each of {self.given}")
         if not np.isfinite(a).all():
             raise NonFiniteError(f"auxiliary is {a.tolist()}; expected finite numbers")
-        self.trust.check_auxiliary(self.given, a.tolist())
         return np.concatenate([a, np.zeros(self.size - len(a))])
 
     def _index(self, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,6 @@ from unseen.study.grid import Entry
 from unseen.study.measure import one_thread
 from unseen.study.pools import StudyPools
 from unseen.study.settings import PowerConfig, StudyConfig
-from unseen.systematics import NuisanceSet
 
 __all__ = ["Cost", "estimate", "uncounted"]
 
@@ -101,7 +100,7 @@ def _of_systematics(
     section: CovarianceConfig, config: StudyConfig, searches: int, columns: int, learned: int
 ) -> dict[str, int]:
     """Return what is measured under nuisance parameters, of all entries; toys count once for each width."""
-    k = len(NuisanceSet.parse(section).names)
+    k = len(section.nuisances)
     grid, with_signal = robustness_grid(section, k, config.seed)
     data = section.toys * (len(grid) + len(with_signal) * len(section.n_signal or config.signals))
     kept = config.power.model_copy(update={"normalisations": ("known",)})

@@ -58,7 +58,7 @@ class Work:
     @property
     def nuisances(self) -> NuisanceSet | None:
         """The nuisance parameters of the study."""
-        return None if self.config.systematics is None else NuisanceSet.parse(self.config.systematics)
+        return None if self.config.systematics is None else self.config.systematics.in_widths
 
     def scratch(self, job: Job) -> Path:
         """The folder of one entry: its models, and its toys until its row is written."""

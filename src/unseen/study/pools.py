@@ -18,7 +18,6 @@ from unseen.sources import read_files
 from unseen.study.covariance.settings import CovarianceConfig
 from unseen.study.settings import StudyConfig
 from unseen.study.stored import at_mixture, set_apart
-from unseen.systematics import NuisanceSet
 
 __all__ = ["StudyPools", "draw_study_pools", "without_process"]
 
@@ -149,7 +148,7 @@ def _with_stored(
     if train is not None:
         train = select(train)
     stored = {name: at_mixture(part, config.pools.mixture) for name, part in (("learn", learn), ("judge", judge))}
-    NuisanceSet.parse(section).check(stored["judge"])
+    section.in_widths.check(stored["judge"])
     halves = {name: set_apart(events, SIGNAL_SHARE, config.seed, name) for name, events in signals.items()}
     left = {name: select(rest_of) for name, (rest_of, _) in halves.items()}
     return select(rest), train, left, (stored, {name: moving for name, (_, moving) in halves.items()})

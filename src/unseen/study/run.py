@@ -18,6 +18,7 @@ from unseen.study.pools import StudyPools
 from unseen.study.rows import Row, Values, read_row, write_table
 from unseen.study.settings import StudyConfig
 from unseen.study.systematic import with_preserved
+from unseen.systematics import NuisanceSet
 from unseen.workers import Workers
 
 __all__ = ["TABLE", "jobs_of", "run_entries", "write_comparison"]
@@ -39,6 +40,7 @@ def jobs_of(entries: Sequence[Entry], config: StudyConfig, pools: StudyPools) ->
     }
     if config.systematics is not None:
         common["systematics"] = config.systematics.model_dump(mode="json", exclude={"before"})
+        common |= NuisanceSet(config.systematics.nuisances).unit_note
     return [Job(entry, digest(common | _settings(entry))) for entry in entries]
 
 

@@ -9,13 +9,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from unseen.config import ADC2021_MIXTURE, FilesConfig, SearchConfig, mistakes, read_yaml
-from unseen.errors import ConfigError
+from unseen.errors import ConfigError, NuisanceError
 from unseen.rivals import RIVALS
 from unseen.search.null import MIN_TOYS
 from unseen.search.validate import check_name
 from unseen.study.anomalies import ANOMALIES
 from unseen.study.covariance.settings import CovarianceConfig
 from unseen.study.representations import REPRESENTATIONS
+from unseen.systematics.checks import processes_there
 
 __all__ = [
     "GridConfig",
@@ -264,6 +265,11 @@ class StudyConfig(_Section):
     def _check_systematics(self, section: CovarianceConfig) -> None:
         if not self.select:
             raise ValueError("systematics needs select: true: events migrate across the schema's selection")
+        background = [name for name, share in self.pools.mixture.items() if share > 0]
+        try:
+            processes_there(background, section.in_widths.nuisances, "pools.mixture")
+        except NuisanceError as error:
+            raise ValueError(f"systematics.nuisances: {error}") from error
         for name in section.n_signal or {}:
             check_name("signal in systematics.n_signal", name, self.signals)
 

@@ -43,7 +43,7 @@ def systematic_numbers(
     section = config.systematics
     if section is None:
         raise ConfigError("the study has no section 'systematics'")
-    nuisances = NuisanceSet.parse(section)
+    nuisances = section.in_widths
     judged = at_events(embed, nuisances, pools.stored["judge"])
     equal = thinned(pools.stored["judge"], generator(config.seed, "study", "thin"))
     delta = _learned(embed, nuisances, pools, section, config.seed) if ratio is None else ratio

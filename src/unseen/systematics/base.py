@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -43,6 +44,11 @@ class NuisanceConfig(NamedConfig):
     @property
     def columns(self) -> tuple[str, ...]:
         """Record columns of the events that the distortion reads."""
+        return ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Processes that it names; events of all others stay as they are."""
         return ()
 
     @property
@@ -100,6 +106,22 @@ class Nuisance:
                 f"'{self.kind}', takes '{self.takes}'"
             )
 
+    def in_widths(self) -> Nuisance:
+        """The same with nu in standard deviations of the prior, which is the unit Gaussian then.
+
+        Errors: NuisanceError (a prior whose mean is not 0, where the nominal events are).
+        """
+        mean, width = self.prior.mean, self.prior.width
+        if mean != 0.0:
+            raise NuisanceError(
+                f"nuisance '{self.name}' has a prior of mean {mean:g}, and nu is thrown around the nominal events, at "
+                "0: leave the mean out, and give what was measured of nu to the search (`data.auxiliary` of a run, "
+                "`unseen search --auxiliary`)"
+            )
+        if width == 1.0:
+            return self
+        return replace(self, distort=partial(_scaled, self.distort, width), prior=Prior(), size=float("nan"))
+
     @classmethod
     def of(cls, config: NuisanceConfig) -> Nuisance:
         """The nuisance that a row of the table describes."""
@@ -114,3 +136,8 @@ class Nuisance:
             columns=config.columns,
             config=config,
         )
+
+
+def _scaled(distort: Callable[[Any, Any], Any], width: float, x: Any, nu: Any) -> Any:
+    """A distortion at nu in units of `width`."""
+    return distort(x, width * nu)

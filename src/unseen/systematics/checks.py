@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unseen.errors import NonFiniteError, NuisanceError, NuisanceRangeError, ShapeError, WeightError
+from unseen.errors import NonFiniteError, NuisanceError, NuisanceRangeError, ShapeError, WeightError, did_you_mean
 from unseen.events import Events
 from unseen.systematics.base import Nuisance
 
@@ -18,6 +18,7 @@ __all__ = [
     "finite",
     "nominal",
     "only_weights",
+    "processes_there",
     "sampled",
     "unique_names",
     "unmoved",
@@ -103,6 +104,17 @@ def nominal(events: Events) -> None:
         raise NuisanceError(
             "these events were distorted before (their nu is not 0); distort the nominal ones, all nuisances at once"
         )
+
+
+def processes_there(processes: Iterable[str], nuisances: Iterable[Nuisance], where: str) -> None:
+    """NuisanceError if a nuisance names a process that is not among the `processes` of `where`."""
+    known = tuple(processes)
+    for nuisance in nuisances:
+        for name in nuisance.config.labels if nuisance.config is not None else ():
+            if name not in known:
+                raise NuisanceError(
+                    f"nuisance '{nuisance.name}': no process '{name}' in {where}{did_you_mean(name, known)}"
+                )
 
 
 def columns_there(events: Events, nuisances: Sequence[Nuisance]) -> None:

@@ -9,7 +9,6 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from unseen.errors import NuisanceError, did_you_mean
 from unseen.systematics.base import Kind, NuisanceConfig
 from unseen.systematics.batch import Batch
 
@@ -17,7 +16,10 @@ __all__ = ["NormalisationConfig"]
 
 
 class NormalisationConfig(NuisanceConfig):
-    """Weights times (1 + size)^nu (log-normal: +size at nu = 1, never negative), of all events or of some processes."""
+    """Weights times (1 + size)^nu (log-normal: +size at nu = 1, never negative), of all events or of some processes.
+
+    Events without these processes, such as a signal's, stay as they are: `NuisanceSet.check` looks for wrong names.
+    """
 
     kind: ClassVar[Kind] = "norm"
     about: ClassVar[str] = "expected number of events: luminosity, cross sections"
@@ -31,6 +33,11 @@ class NormalisationConfig(NuisanceConfig):
         """The label, if only some processes change."""
         return ("label",) if self.processes else ()
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The processes, if only some change."""
+        return self.processes or ()
+
     def distort(self, batch: Batch, nu: Tensor) -> Batch:
         """Weight every event."""
         change = math.log1p(self.size) * nu
@@ -38,11 +45,6 @@ class NormalisationConfig(NuisanceConfig):
             return batch.reweight(change)
         label = batch.column("label", self.parameter)
         mine = torch.zeros_like(label, dtype=torch.bool)
-        for name in self.processes:
-            if name not in batch.classes:
-                raise NuisanceError(
-                    f"nuisance '{self.parameter}': no process '{name}' in these events"
-                    f"{did_you_mean(name, batch.classes)}"
-                )
+        for name in {*self.processes} & {*batch.classes}:
             mine = mine | (label == batch.classes.index(name))
         return batch.reweight(torch.where(mine, change, 0.0))

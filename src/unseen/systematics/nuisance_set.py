@@ -14,6 +14,7 @@ from unseen.errors import NuisanceError, SchemaError, ShapeError, did_you_mean
 from unseen.events import Events, Schema
 from unseen.systematics import apply, checks
 from unseen.systematics.base import Nuisance, NuisanceConfig
+from unseen.systematics.prior import Prior
 from unseen.systematics.table import BUILT_IN, NUISANCES, SystematicsConfig
 
 __all__ = ["LIMIT", "Distorted", "NuisanceSet"]
@@ -107,6 +108,37 @@ class NuisanceSet:
             result[known[name.replace("-", "_")]] = value
         return result
 
+    @property
+    def unit(self) -> bool:
+        """Whether every prior is the unit Gaussian: nu in standard deviations around the nominal events."""
+        return all(each.prior == Prior() for each in self.nuisances)
+
+    @property
+    def unit_note(self) -> dict[str, str]:
+        """What goes into the keys of results made `in_widths`; nothing where `unit`, where that changes nothing."""
+        return {} if self.unit else {"nu": "in widths of the priors"}
+
+    def in_widths(self) -> NuisanceSet:
+        """The same distortions with nu in standard deviations of their priors, as ratios and searches have it.
+
+        Errors: NuisanceError (a prior whose mean is not 0).
+
+        >>> wide = NuisanceSet.parse([{"name": "jet-scale", "prior": {"width": 2.0}}])
+        >>> wide.unit, wide.in_widths().unit
+        (False, True)
+        """
+        return NuisanceSet(each.in_widths() for each in self.nuisances)
+
+    def require_unit(self) -> None:
+        """NuisanceError unless `unit`: a search throws nu, and constrains it, in standard deviations of its prior."""
+        for each in self.nuisances:
+            if each.prior != Prior():
+                raise NuisanceError(
+                    f"nuisance '{each.name}' has a prior of mean {each.prior.mean:g} and width {each.prior.width:g}: a "
+                    "density ratio is learned with nu in standard deviations around the nominal events, so pass "
+                    "`nuisances.in_widths()` and values of nu in these units, or give one standard deviation as `size`"
+                )
+
     def draw(self, n: int, rng: np.random.Generator) -> NDArray[np.float32]:
         """n values of nu from the priors, (n, k)."""
         mean, width = self._priors()
@@ -172,7 +204,7 @@ class NuisanceSet:
         return Distorted(*batch)
 
     def check(self, events: Events) -> None:
-        """Look before long work: the identity at zero, finite values at +-1 and +-2, collections, columns.
+        """Look before long work: the identity at zero, finite values at +-1 and +-2, collections, columns, processes.
 
         Errors: NuisanceError, NonFiniteError, SchemaError, ShapeError, WeightError.
         """
@@ -183,6 +215,7 @@ class NuisanceSet:
                 nu[column] = self.nuisances[column].prior.mean + value * self.nuisances[column].prior.width
                 self.distort(head, nu)
         checks.columns_there(events, self.nuisances)
+        checks.processes_there(events.label_names, self.nuisances, "these events")
 
 
 def _applies(config: NuisanceConfig, schema: Schema) -> bool:

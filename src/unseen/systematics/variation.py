@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -32,10 +32,10 @@ class VariationConfig(NuisanceConfig):
     down: str | None = Field(default=None, description="Record column at nu = -1.")
     symmetric: bool = Field(default=False, description="Without down: mirror up.")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _complete(cls, content: Any) -> Any:
-        return both_sides(content, "variation")
+    @model_validator(mode="after")
+    def _complete(self) -> VariationConfig:
+        both_sides(self.parameter, self.up, self.down, self.symmetric)
+        return self
 
     @property
     def columns(self) -> tuple[str, ...]:

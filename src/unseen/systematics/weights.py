@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 from torch import Tensor
@@ -15,14 +15,18 @@ from unseen.systematics.interpolation import interpolate
 __all__ = ["FinalShowerConfig", "InitialShowerConfig", "WeightsConfig", "both_sides"]
 
 
-def both_sides(content: Any, who: str) -> Any:
-    """Settings with `down` or `symmetric: true`. Errors: NuisanceError (up without down)."""
-    if isinstance(content, dict) and content.get("up") and not content.get("down") and not content.get("symmetric"):
+def both_sides(parameter: str, up: str, down: str | None, symmetric: bool) -> None:
+    """NuisanceError unless exactly one of a column `down` and `symmetric` says what is at nu = -1."""
+    if down is None and not symmetric:
         raise NuisanceError(
-            f"nuisance '{content.get('label') or content.get('name') or who}': up '{content['up']}' without down; name "
-            "the column of down, or set `symmetric: true` for down = nominal^2 / up"
+            f"nuisance '{parameter}': up '{up}' without down; name the column of down, or set `symmetric: true` for "
+            "down = nominal^2 / up"
         )
-    return content
+    if down is not None and symmetric:
+        raise NuisanceError(
+            f"nuisance '{parameter}' has down '{down}' and is symmetric, which is down = nominal^2 / up: set "
+            "`down: null`, or leave out `symmetric`"
+        )
 
 
 class WeightsConfig(NuisanceConfig):
@@ -40,10 +44,10 @@ class WeightsConfig(NuisanceConfig):
     down: str | None = Field(default=None, description="Record column of the weight ratio at nu = -1.")
     symmetric: bool = Field(default=False, description="Without down: take 1 / up.")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _complete(cls, content: Any) -> Any:
-        return both_sides(content, "weights")
+    @model_validator(mode="after")
+    def _complete(self) -> WeightsConfig:
+        both_sides(self.parameter, self.up, self.down, self.symmetric)
+        return self
 
     @property
     def columns(self) -> tuple[str, ...]:

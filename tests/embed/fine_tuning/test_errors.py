@@ -50,6 +50,12 @@ def changed(sample: Events, **columns: Any) -> Events:
             "'normalisation' does nothing",
         ),
         (events(200, 1), NuisanceSet.parse(["muon-scale"]), SchemaError, "muons"),
+        (
+            events(200, 1),
+            NuisanceSet.parse([{"name": "jet-scale", "prior": {"width": 0.5}}]),
+            NuisanceError,
+            r"width 0\.5: .*`nuisances\.in_widths\(\)`",
+        ),
         (changed(events(200, 1), weight=np.linspace(-1, 1, 200)), NUISANCES, NegativeWeightError, "100 of 200"),
         (select(events(200, 1)), NUISANCES, SelectionError, "require_stored"),
         (changed(events(200, 1), weight=0.0), NUISANCES, NotEnoughEventsError, "pass the selection"),

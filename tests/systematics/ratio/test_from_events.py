@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.systematics.build import events
-from unseen.errors import NotEnoughEventsError, NuisanceRangeError, ShapeError
+from unseen.errors import NotEnoughEventsError, NuisanceError, NuisanceRangeError, ShapeError
 from unseen.events import Events, select
 from unseen.systematics import NuisanceSet, fit_kernel_ratio, moment_closure, propose, ratio_samples
 
@@ -75,6 +75,9 @@ def test_what_is_refused() -> None:
         ratio_samples(sample, NUISANCES, embed, [])
     with pytest.raises(ShapeError, match=r"nus\[1\]"):
         ratio_samples(sample, NUISANCES, embed, [[1.0, 0.0], [1.0]])
+    wide = NuisanceSet.parse([{"name": "muon-scale", "prior": {"width": 0.5}}])
+    with pytest.raises(NuisanceError, match=r"'muon-scale' has a prior of mean 0 and width 0\.5"):
+        ratio_samples(events(50), wide, embed, [[1.0]])
     with pytest.raises(NuisanceRangeError):
         ratio_samples(sample, NUISANCES, embed, [[9.0, 0.0]])
     with pytest.raises(ShapeError, match="embed gave"):

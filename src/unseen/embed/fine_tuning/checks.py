@@ -49,6 +49,7 @@ def check_sample(events: Events, nuisances: NuisanceSet, config: FineTuneConfig)
     """
     if not len(nuisances):
         raise NuisanceError("no nuisance parameters: fine-tuning needs one at least, e.g. NuisanceSet.builtin()")
+    nuisances.require_unit()
     negative = int((events.weight < 0).sum())
     if negative:
         raise NegativeWeightError(

@@ -25,7 +25,9 @@ def at_events(embed: Embed, nuisances: NuisanceSet, events: Events) -> At:
     """Return the function nu -> `events` there: distorted, selected, embedded. nu (k,), or (n, k) for one per event.
 
     `events` are nominal and stored, not selected, so that they can migrate.
+    Errors: NuisanceError (a prior that is not the unit Gaussian: `NuisanceSet.in_widths`).
     """
+    nuisances.require_unit()
     nominal = events.weight * passing(events)
 
     def at(nu: Floats) -> Moved:

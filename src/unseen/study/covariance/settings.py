@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from unseen.errors import UnseenError
 from unseen.search.null import MIN_TOYS
 from unseen.search.validate import check_name
 from unseen.study.covariance.treatments import TREATMENTS
-from unseen.systematics import SystematicsConfig
+from unseen.systematics import NuisanceSet, SystematicsConfig
 
 __all__ = ["CovarianceConfig"]
 
@@ -69,8 +70,17 @@ class CovarianceConfig(SystematicsConfig):
     def _usable(self) -> CovarianceConfig:
         if not self.nuisances:
             raise ValueError("nuisances is empty; name at least one, e.g. nuisances: [jet-scale]")
+        try:
+            NuisanceSet(self.nuisances).in_widths()
+        except UnseenError as error:
+            raise ValueError(f"nuisances: {error}") from error
         if not self.values or 0.0 in self.values or max(abs(v) for v in self.values) > self.limit:
             raise ValueError(f"values {self.values} must be different from 0 and within limit {self.limit:g}")
         if max((abs(v) for v in self.robust_values), default=0.0) > LARGEST:
             raise ValueError(f"robust_values {self.robust_values} must be within {LARGEST:g} prior widths")
         return self
+
+    @property
+    def in_widths(self) -> NuisanceSet:
+        """The nuisance parameters, nu in widths of their priors: so are all values above, pulls and thrown nu."""
+        return NuisanceSet(self.nuisances).in_widths()

@@ -39,8 +39,10 @@ def ratio_samples(
     * progress: wraps the numbers of the blocks, e.g. a progress bar
 
     Every event that passes enters with its weight, so the ratio is one of rates.
-    Errors: those of `NuisanceSet.distort`, NotEnoughEventsError (nothing passes the selection), ShapeError.
+    Errors: those of `NuisanceSet.distort` and `NuisanceSet.require_unit` (nu is not in standard deviations of the
+    priors), NotEnoughEventsError (nothing passes the selection), ShapeError.
     """
+    nuisances.require_unit()
     nuisances.check(events)
     values = [_one(i, nu, nuisances.names, len(events)) for i, nu in enumerate(nus)]
     if not values:

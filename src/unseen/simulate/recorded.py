@@ -1,0 +1,15 @@
+"""Which columns the record of a simulated event has, known before anything is simulated."""
+
+from __future__ import annotations
+
+from unseen.simulate.settings import SimulationConfig
+
+__all__ = ["recorded"]
+
+HARD_PROCESS = ("pt_hat", "m_hat", "n_taus")
+FINAL_STATE = ("true_lepton", "true_lepton_pt", "n_true_leptons", "true_met")
+
+
+def recorded(settings: SimulationConfig) -> tuple[str, ...]:
+    """Columns of the record of events that are simulated with these settings."""
+    return ("source", "slice", *HARD_PROCESS, *FINAL_STATE)
