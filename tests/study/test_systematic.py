@@ -17,6 +17,7 @@ from unseen.search.validate import Floats
 from unseen.stored import passing
 from unseen.study import draw_study_pools, entries, parse_study
 from unseen.study.estimate import uncounted
+from unseen.study.measure import Work
 from unseen.study.stored import at_mixture, thinned
 from unseen.study.systematic import power_kept, with_preserved
 from unseen.studying import prepare_study, run_study
@@ -149,6 +150,17 @@ def test_a_model_is_fine_tuned_and_its_row_says_how(folder: Path) -> None:
     made["models"]["tuned"]["fine_tune"] = {"alfa": 1}
     with pytest.raises(ConfigError, match="did you mean 'alpha'"):
         prepare_study(made)
+
+
+def test_a_process_that_is_left_out_has_no_cross_section(folder: Path) -> None:
+    rows = ["jet-scale", cross_section("z"), cross_section("z", "w", label="both")]
+    config = parse_study(content(folder, nuisances=rows))
+    work = Work(config, draw_study_pools(config), folder)
+    left, all_ = work.nuisances_without("z"), work.nuisances_without("qcd")
+    assert left is not None
+    assert all_ is not None
+    assert left.names == ("jet-scale", "both")
+    assert all_.names == ("jet-scale", "xsec", "both")
 
 
 def test_bad_sections_are_refused_before_work(folder: Path) -> None:

@@ -60,6 +60,14 @@ class Work:
         """The nuisance parameters of the study."""
         return None if self.config.systematics is None else self.config.systematics.in_widths
 
+    def nuisances_without(self, process: str) -> NuisanceSet | None:
+        """Those that are left where a process is unknown: its cross section alone would move no event."""
+        known = self.nuisances
+        if known is None:
+            return None
+        names = [each.name for each in known.nuisances if each.config is None or {*each.config.labels} != {process}]
+        return known.subset(*names)
+
     def scratch(self, job: Job) -> Path:
         """The folder of one entry: its models, and its toys until its row is written."""
         return self.folder / "entries" / f"{slug(job.entry.name)}-{job.digest[:10]}"
@@ -135,7 +143,7 @@ def left_out_numbers(entry: Entry, process: str, work: Work, folder: Path) -> tu
     """
     pools, share = without_process(work.pools, process), work.config.pools.mixture[process]
     name = f"without_{slug(process)}"
-    made = trained(entry, pools, folder / f"train_{name}", work.nuisances)
+    made = trained(entry, pools, folder / f"train_{name}", work.nuisances_without(process))
     samples = samples_of(made.embed, pools, (1.0 - share) * work.config.power.n_data)
     found, notes = power_numbers(
         samples, work.config.power, work.config.seed, folder / "toys" / name, entry.widths, embeddings=made.dims
