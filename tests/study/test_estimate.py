@@ -33,10 +33,16 @@ def test_systematics_are_counted_by_kind() -> None:
     assert found["density ratios"] == 3 + 4
     assert found["closure points"] == 4 * (2 * 2 + 1)
     assert found["pull samples"] == 4 * 100
-    # 0, 2 on either axis and one combination; two signals at two of them; the null.
+    # 0, 2 on either axis and one combination; 12 data sets with each of two signals at all of them; the null.
     for treatment in SECTION["treatments"]:
-        assert found[f"toys times widths ({treatment})"] == 4 * 3 * (40 + 20 * (4 + 2 * 2))
+        assert found[f"toys times widths ({treatment})"] == 4 * 3 * (40 + 20 * 4 + 12 * 4 * 2)
     assert "toys times widths (power_kept)" not in found
+
+
+@pytest.mark.parametrize(("points", "n"), [("all", 4), ("axes", 3), ("few", 2), ("none", 0)])
+def test_the_points_that_get_signals_are_counted(points: str, n: int) -> None:
+    found = counted(systematics={**SECTION, "signal_points": points, "n_signal": {"soft": 5.0}}, grid=None)
+    assert found["toys times widths (profiled)"] == 40 + 20 * 4 + 12 * n
 
 
 @pytest.mark.parametrize(("widths", "columns"), [("several", 3), ("one", 1)])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from tests.study.problems import settings, write_files
 from unseen.errors import ConfigError, NotEnoughEventsError, UnknownNameError
@@ -18,7 +19,7 @@ from unseen.stored import passing
 from unseen.study import draw_study_pools, entries, parse_study
 from unseen.study.estimate import uncounted
 from unseen.study.measure import Work
-from unseen.study.stored import at_mixture, thinned
+from unseen.study.stored import at_mixture, thinned, worth
 from unseen.study.systematic import power_kept, with_preserved
 from unseen.studying import prepare_study, run_study
 
@@ -34,6 +35,7 @@ SECTION: dict[str, Any] = {
     "pull_samples": 100,
     "robust_values": [0.0, 2.0],
     "toys": 20,
+    "signal_toys": 12,
     "null_toys": 40,
     "treatments": ["ignored", "profiled"],
 }
@@ -95,8 +97,14 @@ def test_a_row_has_the_numbers_and_a_second_run_keeps_it(folder: Path) -> None:
     assert row["nu.information.normalisation"] == pytest.approx(1.0, abs=0.3)
     assert row["nu.overlap.heavy.closest"] in ("jet-scale", "normalisation")
     cells = json.loads(row["nu.robustness.cells"])
-    # 0, 2 on either axis and one combination, with the signal at two of them, for two treatments.
-    assert len(cells) == 2 * (4 + 2)
+    # 0, 2 on either axis and one combination, all of them with the signal, too, for two treatments.
+    assert len(cells) == 2 * (4 + 4)
+    for cell in cells:
+        assert cell["n_toys"] == (12 if cell["signal"] else 20)
+        assert cell["median_z"] <= cell["largest_z"] == pytest.approx(norm.isf(1 / 41))
+    power = [cell["rate"] for cell in cells if (cell["treatment"], cell["signal"]) == ("profiled", "heavy")]
+    assert row["nu.robustness.profiled.heavy.lowest"] == min(power)
+    assert row["nu.robustness.profiled.heavy.at_zero"] == power[0]
     told = uncounted(entries(parse_study(made)), parse_study(made), 1)
     for name in SECTION["treatments"]:
         toys = [cell["n_toys"] for cell in cells if cell["treatment"] == name]
@@ -104,11 +112,17 @@ def test_a_row_has_the_numbers_and_a_second_run_keeps_it(folder: Path) -> None:
     assert told["closure points"] == len(json.loads(row["nu.closure.points"]))
     assert told["pull samples"] == sum(point["n_samples"] for point in json.loads(row["nu.pull.points"]))
     assert {cell["treatment"] for cell in cells} == {"ignored", "profiled"}
+    # The pool is worth some 3,200 events: samples have a hundredth of that, and it is said.
+    assert 10 < row["nu.pull.events"] < row["nu.pull.events_wanted"] == 100.0
+    assert f"{row['nu.pull.events']:.0f} of 100" in (outcome.folder / "table.md").read_text()
+    assert 0.0 < row["nu.pull.error_low"] <= row["nu.pull.error_high"] <= 1.05
     assert 0.0 <= row["nu.robustness.profiled.lowest"] <= row["nu.robustness.profiled.highest"] <= 1.0
     folder_of = outcome.folder
     assert (folder_of / "robustness.png").is_file()
     assert "Closure: mean t" in (folder_of / "table.md").read_text()
+    assert "Type-I error: without a signal" in (folder_of / "table.md").read_text()
     assert 'aria-label="Rates of p &lt; 0.05' in (folder_of / "study.html").read_text()
+    assert len(list(folder_of.glob("robustness-1-*.png"))) == 1
     again = run_study(made, worker_count=1)
     assert again.kept == 1
     assert again.rows == outcome.rows
@@ -174,6 +188,9 @@ def test_bad_sections_are_refused_before_work(folder: Path) -> None:
         ({"nuisances": ["jet-scale", "jet-scale"]}, "2 nuisances are called"),
         ({"nuisances": [cross_section("ww")]}, r"no process 'ww' in pools\.mixture; did you mean 'w'"),
         ({"nuisances": [cross_section("heavy")]}, r"no process 'heavy' in pools\.mixture"),
+        ({"signal_points": "al"}, "did you mean 'all'"),
+        ({"signal_points": "few", "combinations": 0, "robust_values": [-1, 1]}, "no power would be measured"),
+        ({"combinations": 0, "robust_values": []}, "robustness has no point"),
     ):
         with pytest.raises((ConfigError, UnknownNameError), match=words):
             parse_study(content(folder, **changes))
@@ -189,6 +206,16 @@ def test_n3_over_that_of_another_row(folder: Path) -> None:
     assert after["nu.preserved.heavy"] == pytest.approx(1.1)
     with pytest.raises(UnknownNameError, match=r"systematics\.before"):
         prepare_study(content(folder, before={"after": "first"}))
+
+
+def test_few_signal_events_are_moved_and_embedded(folder: Path) -> None:
+    """100 data sets' worth of selected events, and all where there are fewer."""
+    events = draw_study_pools(parse_study(content(folder))).stored_signals["heavy"]
+    found = worth(events, 2.0, np.random.default_rng(1))
+    assert len(found) < len(events)
+    assert np.count_nonzero(passing(found)) == pytest.approx(200, abs=3 * np.sqrt(200))
+    assert np.isin(found.record["source"], events.record["source"]).all()
+    assert len(worth(events, 1e3, np.random.default_rng(1))) == len(events)
 
 
 def test_a_process_without_events_is_named(folder: Path) -> None:

@@ -10,6 +10,7 @@ from rich.table import Table as RichTable
 
 from unseen.events.atomic import write_whole
 from unseen.report.figures.study import StudyTable
+from unseen.report.figures.study_against_nu import study_against_nu
 from unseen.report.figures.study_dimension import study_dimension
 from unseen.report.figures.study_robustness import study_robustness
 from unseen.report.figures.study_tradeoff import study_tradeoff
@@ -17,6 +18,7 @@ from unseen.report.page import environment
 from unseen.report.plot import Plot
 from unseen.report.sections import Section
 from unseen.report.study_covariance import covariance_table
+from unseen.report.study_power import power_table
 from unseen.report.style import hep_style
 from unseen.report.tables import Table
 from unseen.report.wording import count, number
@@ -27,15 +29,25 @@ __all__ = ["StudyTable", "markdown", "rich_table", "study_figures", "study_table
 TEMPLATE = "study.html.j2"
 UNKNOWN = "–"
 LEFT_OUT = "leave_out."
-SYSTEMATICS = "systematics"
+SYSTEMATICS, ROBUSTNESS = "systematics", "robustness"
+HEADINGS = {
+    "known": "Yield known",
+    "free": "Shape only",
+    SYSTEMATICS: "Systematic uncertainties",
+    ROBUSTNESS: "Type-I error and power under systematic uncertainties",
+}
+WORDS = {
+    SYSTEMATICS: "How predictably embeddings covary with nuisance parameters.",
+    ROBUSTNESS: "Whether the search stays true, and what it still sees, where the detector is not the nominal one.",
+}
 Values = Mapping[str, Any]
 
 
 def study_tables(table: StudyTable) -> dict[str, Table]:
-    """One table for each test, by its name in the columns, and one of covariance where it was measured."""
+    """One table for each test, by its name in the columns, and those of covariance and power where it was measured."""
     found = {group: _table(table, group, signals) for group, signals in groups_of(table.rows).items()}
-    covariance = covariance_table(table)
-    return found if covariance is None else found | {SYSTEMATICS: covariance}
+    more = {SYSTEMATICS: covariance_table(table), ROBUSTNESS: power_table(table)}
+    return found | {name: part for name, part in more.items() if part is not None}
 
 
 def _table(table: StudyTable, group: str, signals: list[str]) -> Table:
@@ -123,7 +135,7 @@ def study_figures(table: StudyTable) -> list[Plot]:
             if plot is not None:
                 found.append(plot)
     robust = study_robustness(table)
-    return found if robust is None else [*found, robust]
+    return found if robust is None else [*found, robust, *study_against_nu(table)]
 
 
 def write_study_page(table: StudyTable, config_text: str, path: Path) -> None:
@@ -145,10 +157,9 @@ def _sections(table: StudyTable, config_text: str) -> list[Section]:
     for group, part in tables.items():
         name = group.replace(".", "-")
         own = tuple(plot for plot in plots if plot.name in (f"dimension-{name}", f"tradeoff-{name}"))
-        words = "Lower N_3 is more sensitive."
-        if group == SYSTEMATICS:
-            own = tuple(plot for plot in plots if plot.name == "robustness")
-            words = "How predictably embeddings covary with nuisance parameters, and whether the search stays true."
+        if group == ROBUSTNESS:
+            own = tuple(plot for plot in plots if plot.name.partition("-")[0] == ROBUSTNESS)
+        words = WORDS.get(group, "Lower N_3 is more sensitive.")
         sections.append(Section(name, _heading(group), words, own, (part,)))
     notes = tuple(_notes(table))
     unknown = (Table("Numbers that are unknown, and why.", ("entry", "notes"), notes, (0, 1)),) if notes else ()
@@ -157,7 +168,7 @@ def _sections(table: StudyTable, config_text: str) -> list[Section]:
 
 def _heading(group: str) -> str:
     what = group.removeprefix(LEFT_OUT)
-    words = {"known": "Yield known", "free": "Shape only", SYSTEMATICS: "Systematic uncertainties"}.get(what, what)
+    words = HEADINGS.get(what, what)
     return f"Left-out processes: {words.lower()}" if group.startswith(LEFT_OUT) else words
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from unseen.report.figures.study import StudyTable
 from unseen.report.tables import Table
+from unseen.report.wording import count
 
 __all__ = ["covariance_table"]
 
 UNKNOWN = "–"
-PLACE = "nu.robustness."
 Values = Mapping[str, Any]
 
 
@@ -20,23 +20,23 @@ def covariance_table(table: StudyTable) -> Table | None:
     rows = [row for row in table.rows if row.get("nu.names")]
     if not rows:
         return None
-    columns = dict.fromkeys(key for row in rows for key in row)
-    treatments = [key.split(".")[2] for key in columns if key.startswith(PLACE) and key.count(".") == 3]
-    head = ["entry", "closure", "ignored", "AUC", "pull bias", "width", "68 % holds", "R²", "moments"]
-    head += [f"p < 0.05, {name}" for name in dict.fromkeys(treatments)]
+    head = ["entry", "closure", "ignored", "AUC", "pull bias", "width", "68 % holds", "error of ν", "events"]
+    head += ["R²", "moments"]
     lines = []
     for row in rows:
         cells = [row["name"], _with_error(row, "nu.closure"), _one(row, "nu.closure.ignored"), _auc(row)]
         cells += [_with_error(row, "nu.pull.bias", "nu.pull.bias_error"), _range(row, "nu.pull.width", "{:.2f}")]
-        cells += [_range(row, "nu.pull.coverage", "{:.3f}"), _one(row, "nu.predictability.r2", "{:.3f}")]
+        cells += [_range(row, "nu.pull.coverage", "{:.3f}"), _range(row, "nu.pull.error", "{:.2f}"), _events(row)]
+        cells.append(_one(row, "nu.predictability.r2", "{:.3f}"))
         cells.append(_one(row, "nu.predictability.n_moving", "{:.0f}"))
-        cells += [_rates(row, f"{PLACE}{name}") for name in dict.fromkeys(treatments)]
         lines.append(tuple(cells))
     return Table(
         "Closure: mean t of events at nu above that of reweighted ones, in null standard deviations, worst point of "
-        "the grid (ignored: without reweighting; AUC: of a classifier, with reweighting). Pulls of nu: largest mean, "
-        "widths, coverage of the 68 % interval. R²: least share of a moving moment that reweighting predicts, and how "
-        "many move. p < 0.05: rates without a signal, lowest to highest of all points.",
+        "the grid (ignored: without reweighting; AUC: of a classifier, with reweighting). Pulls of ν: largest mean, "
+        "widths, coverage of the 68 % interval, and what they were measured with: the median error of ν, of the "
+        "parameter that is known best and worst (1: the events say nothing beyond the auxiliary measurement, and the "
+        "pull tests nothing), and the events of a sample (fewer than wanted where the pool is worth less than 100 "
+        "samples). R²: least share of a moving moment that reweighting predicts, and how many move.",
         tuple(head),
         tuple(lines),
     )
@@ -61,6 +61,9 @@ def _range(row: Values, key: str, form: str) -> str:
     return UNKNOWN if low is None or high is None else f"{form.format(low)} to {form.format(high)}"
 
 
-def _rates(row: Values, key: str) -> str:
-    low, high = row.get(f"{key}.lowest"), row.get(f"{key}.highest")
-    return UNKNOWN if low is None or high is None else f"{low:.2f} to {high:.2f}"
+def _events(row: Values) -> str:
+    """The events of a pull's sample, and how many were wanted if it has fewer."""
+    events, wanted = row.get("nu.pull.events"), row.get("nu.pull.events_wanted")
+    if events is None:
+        return UNKNOWN
+    return count(events) if wanted is None or events >= wanted else f"{events:,.0f} of {wanted:,.0f}"

@@ -14,8 +14,8 @@ from unseen.embed import train
 from unseen.power.rival import Samples
 from unseen.power.setup import fitted_kernel
 from unseen.seeds import generator
-from unseen.study.covariance.columns import robustness_grid
 from unseen.study.covariance.moved import nu_grid
+from unseen.study.covariance.robustness_columns import signal_numbers
 from unseen.study.covariance.settings import CovarianceConfig
 from unseen.study.grid import Entry
 from unseen.study.measure import one_thread
@@ -101,8 +101,9 @@ def _of_systematics(
 ) -> dict[str, int]:
     """Return what is measured under nuisance parameters, of all entries; toys count once for each width."""
     k = len(section.nuisances)
-    grid, with_signal = robustness_grid(section, k, config.seed)
-    data = section.toys * (len(grid) + len(with_signal) * len(section.n_signal or config.signals))
+    grid, with_signal = section.robustness_grid(k, config.seed)
+    injected = len(signal_numbers(section, config.signals, config.power.n_data))
+    data = section.toys * len(grid) + section.signal_toys * len(with_signal) * injected
     kept = config.power.model_copy(update={"normalisations": ("known",)})
     scans = 2 if section.power_kept else 0  # with nu profiled and with nu known
     return {

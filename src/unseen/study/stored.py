@@ -12,9 +12,10 @@ from unseen.events import Events
 from unseen.seeds import generator
 from unseen.stored import passing, weighted_to
 
-__all__ = ["at_mixture", "set_apart", "thinned"]
+__all__ = ["at_mixture", "set_apart", "thinned", "worth"]
 
 FEWEST = 100  # selected events of a process
+WORTH = 100.0  # data sets of injected signal events: their common fluctuation is a tenth of a data set's own
 
 
 def set_apart(events: Events, share: float, seed: int, stream: str) -> tuple[Events, Events]:
@@ -51,3 +52,11 @@ def thinned(events: Events, rng: np.random.Generator) -> Events:
     """A random part of the events, each kept with a probability in proportion to its weight; their weights are 1."""
     kept = events[rng.random(len(events)) * events.weight.max(initial=0.0) < events.weight]
     return replace(kept, weight=np.ones(len(kept)))
+
+
+def worth(events: Events, expected: float, rng: np.random.Generator) -> Events:
+    """A random part of the events, in their order, of which about 100 times `expected` are selected; or all."""
+    needed = WORTH * expected / max(1, int(np.count_nonzero(passing(events))))
+    if needed >= 1.0:
+        return events
+    return events[np.sort(rng.permutation(len(events))[: round(needed * len(events))])]

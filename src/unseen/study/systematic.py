@@ -10,16 +10,18 @@ from unseen.events import Events
 from unseen.power.rival import Samples
 from unseen.search.validate import Floats
 from unseen.seeds import generator
-from unseen.study.covariance.columns import Represented, covariance_columns
+from unseen.study.covariance.columns import covariance_columns
 from unseen.study.covariance.from_events import at_events, learned_ratio
 from unseen.study.covariance.moved import At, Delta
 from unseen.study.covariance.numbers_kept import number_ratio
+from unseen.study.covariance.represented import Represented
+from unseen.study.covariance.robustness_columns import signal_numbers
 from unseen.study.covariance.settings import CovarianceConfig
 from unseen.study.numbers import Values, power_numbers
 from unseen.study.pools import StudyPools
 from unseen.study.representations import everything
 from unseen.study.settings import StudyConfig, Widths
-from unseen.study.stored import thinned
+from unseen.study.stored import thinned, worth
 from unseen.systematics import DensityRatio, NuisanceSet
 
 __all__ = ["power_kept", "systematic_numbers", "with_preserved"]
@@ -58,6 +60,7 @@ def systematic_numbers(
         thinned=at_events(embed, nuisances, equal),
         raw=raw,
         signals={name: at_events(embed, nuisances, events) for name, events in pools.stored_signals.items()},
+        injected=_injected(embed, nuisances, pools, config, section),
         learn=(embed(pools.natural), samples.signals),
         n_data=config.power.n_data,
         widths="percentile(90)" if widths == "one" else config.power.widths,
@@ -74,6 +77,17 @@ def systematic_numbers(
         except (NotEnoughEventsError, ConvergenceError) as error:  # toys far out in nu: the rest of the row stays
             notes.append(f"nu.power_kept: {error}")
     return values, notes
+
+
+def _injected(
+    embed: Embed, nuisances: NuisanceSet, pools: StudyPools, config: StudyConfig, section: CovarianceConfig
+) -> dict[str, At]:
+    """Return as many events of each signal as data sets with it need: they are embedded at every point nu."""
+    found = {}
+    for name, n in signal_numbers(section, pools.stored_signals, config.power.n_data).items():
+        events = worth(pools.stored_signals[name], n, generator(config.seed, "study", "inject", name))
+        found[name] = at_events(embed, nuisances, events)
+    return found
 
 
 def _on_raw_inputs(

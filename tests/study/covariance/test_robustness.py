@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from tests.study.covariance.gaussian import NAMES, at, delta, nominal
 from unseen.errors import ConfigError, NotEnoughEventsError, NuisanceError, OverlapError, ShapeError, UnknownNameError
@@ -31,7 +32,7 @@ def situation() -> Situation:
 def test_profiling_stays_true_where_ignoring_does_not(situation: Situation) -> None:
     points = [at(nominal(20_000, 4), 0.0, 0.0), at(nominal(20_000, 5), 2.0, 0.0)]
     bump = moved((2.0, 0.0), np.random.default_rng(6).normal(2.5, 0.3, size=(2000, 1)))
-    cells = robustness(situation, points, signals={1: [Injected("bump", bump, 30)]}, n_toys=TOYS)
+    cells = robustness(situation, points, signals={1: [Injected("bump", bump, 30)]}, n_toys=TOYS, n_signal_toys=50)
     rate = {(cell.treatment, cell.nu[0], cell.signal): cell.rate for cell in cells}
     assert len(cells) == 3 * len(TREATMENTS)
     # 150 toys and 400 of the null: 0.05 +- 0.02, and pools of 20 to 30 times the data.
@@ -45,6 +46,8 @@ def test_profiling_stays_true_where_ignoring_does_not(situation: Situation) -> N
     for cell in cells:
         assert cell.low <= cell.rate <= cell.high
         assert cell.n_null == 400
+        assert cell.n_toys == (50 if cell.signal else TOYS)
+        assert cell.median_z <= cell.largest_z == pytest.approx(norm.isf(1 / 401))
 
 
 def test_events_that_null_and_data_share_give_true_rates_from_few(situation: Situation) -> None:

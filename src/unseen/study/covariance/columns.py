@@ -3,72 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from unseen.errors import ConvergenceError, NotEnoughEventsError
 from unseen.rivals.supervised import learn_log_ratio
-from unseen.search.scale import Widths
-from unseen.search.toys import Index
 from unseen.search.validate import Floats
 from unseen.seeds import generator, small_seed
 from unseen.study.covariance.closure import ClosurePoint, closure, closure_frame, closure_record
 from unseen.study.covariance.information import information, information_kept
-from unseen.study.covariance.moved import At, Delta, Moved, nu_grid
+from unseen.study.covariance.moved import Moved
 from unseen.study.covariance.overlap import overlap
 from unseen.study.covariance.predictability import predictability
 from unseen.study.covariance.pull import FEWEST_SAMPLES_WORTH, pulls
-from unseen.study.covariance.robustness import Injected, RobustnessCell, robustness
-from unseen.study.covariance.settings import CovarianceConfig
-from unseen.study.covariance.treatments import Situation
+from unseen.study.covariance.represented import Represented
+from unseen.study.covariance.robustness_columns import robustness_columns
 from unseen.systematics.ratio import Closure
 
-__all__ = ["COLUMNS", "Represented", "covariance_columns", "robustness_grid"]
+__all__ = ["COLUMNS", "covariance_columns"]
 
 Values = dict[str, Any]
-SIGMAS = 3.0  # of the background: signal events in the data unless their number is given
-
-
-@dataclass(frozen=True)
-class Represented:
-    """One representation of a study's events, and everything that is measured on it.
-
-    `settings`, `reference`, `pool` (n, d) are nominal pools of equal weights; `judged` and each of `signals` give z of
-    stored events at nu, `thinned` a part of the judged ones of equal weights, `delta` a ratio learned from others;
-    `raw` is the same pair for the raw inputs, None without. `learn` (background, signals) are events for ratios of
-    signals, disjoint from the rest. `n_data`, `widths`, `n_centers` and `penalty` are those of the kernel test.
-    """
-
-    names: tuple[str, ...]
-    settings: Floats
-    reference: Floats
-    pool: Floats
-    delta: Delta
-    judged: At
-    thinned: At
-    raw: tuple[Delta, At] | None
-    signals: Mapping[str, At]
-    learn: tuple[Floats, Mapping[str, Floats]]
-    n_data: float
-    widths: Widths
-    n_centers: int
-    penalty: float
-    config: CovarianceConfig
-    seed: int
-
-    @property
-    def grid(self) -> list[Floats]:
-        """The points of closure and predictability."""
-        config = self.config
-        return nu_grid(len(self.names), config.values, config.combinations, self.seed)
-
-    @property
-    def zero(self) -> Floats:
-        """nu = 0."""
-        return np.zeros(len(self.names))
 
 
 def closure_columns(on: Represented) -> Values:
@@ -117,7 +74,10 @@ def _closure_summary(record: Closure, points: Sequence[ClosurePoint]) -> Values:
 
 
 def pull_columns(on: Represented) -> Values:
-    """Pulls at nu = 0 and at combinations of all parameters; pools are paired, so that their fluctuation cancels."""
+    """Pulls at nu = 0 and at combinations of all parameters; pools are paired, so that their fluctuation cancels.
+
+    A sample has fewer events than asked for where the pool is worth less than 100 of them.
+    """
     config, zero = on.config, on.judged(on.zero)
     if config.pull_points == 0:
         return {}
@@ -147,14 +107,18 @@ def pull_columns(on: Represented) -> Values:
     bias = max((b, e) for point in points for b, e in zip(np.abs(point.bias), point.bias_error, strict=True))
     widths = [width for point in points for width in point.width]
     inside = [share for point in points for share in point.coverage]
+    errors = [error for point in points for error in point.error]
     return {
         "pull.events": events,
+        "pull.events_wanted": config.pull_events,
         "pull.bias": float(bias[0]),
         "pull.bias_error": bias[1],
         "pull.width_low": min(widths),
         "pull.width_high": max(widths),
         "pull.coverage_low": min(inside),
         "pull.coverage_high": max(inside),
+        "pull.error_low": min(errors),
+        "pull.error_high": max(errors),
         "pull.points": json.dumps([asdict(point) for point in points]),
     }
 
@@ -193,76 +157,6 @@ def overlap_columns(on: Represented) -> Values:
             f"overlap.{name}.all": json.dumps(asdict(found) | {"among": found.among.tolist()}),
         }
     return values
-
-
-def robustness_grid(config: CovarianceConfig, k: int, seed: int) -> tuple[list[Floats], list[int]]:
-    """Return the points nu (k,) of robustness, and the indices of those that get signals: nu = 0 and combinations."""
-    values = [value for value in config.robust_values if value != 0.0]
-    grid = [np.zeros(k)] if 0.0 in config.robust_values else []
-    grid += [value * np.eye(k)[i] for i in range(k) for value in values]
-    mixed = nu_grid(k, config.values, config.combinations, seed)[k * len(config.values) :]
-    grid += mixed
-    return grid, [i for i, nu in enumerate(grid) if not nu.any() or i >= len(grid) - len(mixed)]
-
-
-def robustness_columns(on: Represented) -> Values:
-    """Rates of p < 0.05 of every treatment, at each parameter's values and with signals at nu = 0 and combinations."""
-    config = on.config
-    if not config.treatments:
-        return {}
-    grid, with_signal = robustness_grid(config, len(on.names), on.seed)
-    numbers = config.n_signal or dict.fromkeys(on.signals, SIGMAS * on.n_data**0.5)
-    signals = {
-        i: [Injected(name, on.signals[name](grid[i]), n) for name, n in numbers.items() if name in on.signals]
-        for i in with_signal
-    }
-    reference, pool, same_event = _dealt(on)
-    situation = Situation(
-        on.settings,
-        reference,
-        pool,
-        on.delta,
-        on.n_data,
-        n_null=config.null_toys,
-        widths=on.widths,
-        n_centers=on.n_centers,
-        penalty=on.penalty,
-        statistic=config.statistic,
-        seed=small_seed(on.seed, "study", "robustness"),
-        same_event=same_event,
-    )
-    cells = robustness(
-        situation, [on.thinned(nu) for nu in grid], treatments=config.treatments, signals=signals, n_toys=config.toys
-    )
-    return _robustness_summary(cells)
-
-
-def _dealt(on: Represented) -> tuple[Floats, Floats, Index]:
-    """Return the judged events that are selected at nu = 0 as reference and pool, and which row each judged event is.
-
-    In the shares of the study's own pools. Null and data are then of the same generated events: a pool that data alone
-    come from fluctuates as a whole, which every data set would show as a disagreement.
-    """
-    nominal = on.thinned(on.zero)
-    rows = generator(on.seed, "study", "robustness").permutation(np.flatnonzero(nominal.weights > 0))
-    first = round(len(rows) * len(on.reference) / (len(on.reference) + len(on.pool)))
-    same_event = np.full(len(nominal.z), -1)
-    same_event[rows] = np.arange(len(rows))
-    return nominal.z[rows[:first]], nominal.z[rows[first:]], same_event
-
-
-def _robustness_summary(cells: Sequence[RobustnessCell]) -> Values:
-    """Return the rates without signal at nu = 0, and the lowest and highest, and the powers at nu = 0 and lowest."""
-    values: Values = {}
-    for name in dict.fromkeys(cell.treatment for cell in cells):
-        mine = [cell for cell in cells if cell.treatment == name]
-        for signal in dict.fromkeys(cell.signal for cell in mine):
-            rates = [cell.rate for cell in mine if cell.signal == signal]
-            zero = [cell.rate for cell in mine if cell.signal == signal and not any(cell.nu)]
-            place = f"robustness.{name}.{signal}" if signal else f"robustness.{name}"
-            values |= {f"{place}.at_zero": zero[0] if zero else None}
-            values |= {f"{place}.lowest": min(rates), f"{place}.highest": max(rates)}
-    return values | {"robustness.cells": json.dumps([asdict(cell) for cell in cells])}
 
 
 # Extending: a function of a representation, and one line here.

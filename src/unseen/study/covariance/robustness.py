@@ -35,9 +35,11 @@ class Injected:
 
 @dataclass(frozen=True)
 class RobustnessCell:
-    """One treatment on data at one `nu`: the `rate` of p < `LEVEL` with its interval of 68 %, and the median Z.
+    """One treatment on `n_toys` data sets at one `nu`: the `rate` of p < `LEVEL` with its interval of 68 %, and Z.
 
-    `signal` is empty without one, else `n_signal` events of it are expected at nu = 0. The null has `n_null` toys.
+    `signal` is empty without one and `rate` the type-I error; else `n_signal` events of it are expected at nu = 0 and
+    `rate` is the power. The null has `n_null` toys, so that no Z is above `largest_z` = Z(1 / (n_null + 1)): a median Z
+    that equals it is a lower bound.
     """
 
     treatment: str
@@ -49,6 +51,7 @@ class RobustnessCell:
     high: float
     median_z: float
     median_z_interval: tuple[float, float]
+    largest_z: float
     n_toys: int
     n_null: int
 
@@ -60,14 +63,16 @@ def robustness(
     treatments: Sequence[str] = tuple(TREATMENTS),
     signals: Mapping[int, Sequence[Injected]] | None = None,
     n_toys: int = 300,
+    n_signal_toys: int | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> list[RobustnessCell]:
     """Return the rates of every treatment at all `points`, pools that share no event with those of `situation`.
 
     Unless `situation.same_event` says which events are the same. A pool of m events of their own fluctuates as a whole,
     the same way in all data sets: t grows by a share of about n_data / m, and the rates with it.
-    `signals`: for the index of a point the signals to add there. Treatments see the same data sets. `labels` rename
-    them in the result: another embedding is another situation, e.g. {"ignored": "invariant"}.
+    `signals`: for the index of a point the signals to add there, in `n_signal_toys` data sets (`n_toys` unless given).
+    Treatments see the same data sets. `labels` rename them in the result: another embedding is another situation, e.g.
+    {"ignored": "invariant"}.
     Errors: UnknownNameError, OverlapError, NotEnoughEventsError, ConvergenceError.
     """
     for name in treatments:
@@ -83,7 +88,8 @@ def robustness(
         for i, point in enumerate(points):
             seed = small_seed(situation.seed, "robustness", i)
             for injected in (None, *(signals or {}).get(i, ())):
-                cells.append(_cell(label, judge, situation, point, injected, n_toys, seed))
+                n = n_toys if injected is None or n_signal_toys is None else n_signal_toys
+                cells.append(_cell(label, judge, situation, point, injected, n, seed))
     return cells
 
 
@@ -106,6 +112,7 @@ def _cell(
         high,
         float(np.median(found.z)),
         median_interval(found.z),
+        found.largest_z,
         n_toys,
         judge.null.n_toys,
     )

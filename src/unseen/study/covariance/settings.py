@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from unseen.errors import UnseenError
 from unseen.search.null import MIN_TOYS
-from unseen.search.validate import check_name
+from unseen.search.validate import Floats, check_name
+from unseen.study.covariance.moved import nu_grid
+from unseen.study.covariance.signal_points import SIGNAL_POINTS
 from unseen.study.covariance.treatments import TREATMENTS
 from unseen.systematics import NuisanceSet, SystematicsConfig
 
@@ -34,7 +37,11 @@ class CovarianceConfig(SystematicsConfig):
     combinations: int = Field(default=4, ge=0, description="Points with all nu at once, drawn from the priors.")
     auc: bool = Field(default=True, description="A classifier's AUC beside closure.")
     pull_points: int = Field(default=3, ge=0, description="Points of pulls: nu = 0 and combinations.")
-    pull_events: float = Field(default=1000.0, ge=10.0, description="Events of a sample, on average.")
+    pull_events: float = Field(
+        default=1000.0,
+        ge=10.0,
+        description="Events of a sample, on average; fewer where the pool is worth less than 100 samples.",
+    )
     pull_samples: int = Field(default=1000, ge=10, description="Samples at each point.")
     information: bool = Field(default=True, description="Fisher information in z over that in the raw inputs.")
     overlap: bool = Field(default=True, description="Which nuisance parameter each signal looks like.")
@@ -44,8 +51,14 @@ class CovarianceConfig(SystematicsConfig):
     n_signal: dict[str, float] | None = Field(
         default=None, description="Signal events expected in the data; null: three standard deviations of N each."
     )
+    signal_points: str = Field(
+        default="all",
+        description="Where signals are injected: all, axes (nu = 0 and one parameter alone), few (nu = 0 and "
+        "combinations), none.",
+    )
+    signal_toys: int = Field(default=100, ge=MIN_TOYS, description="Data sets at each point with each signal.")
     statistic: str = Field(default="converged", description="Of the treatments that profile nothing.")
-    toys: int = Field(default=200, ge=MIN_TOYS, description="Data sets at each point.")
+    toys: int = Field(default=200, ge=MIN_TOYS, description="Data sets at each point without a signal.")
     null_toys: int = Field(default=500, ge=MIN_TOYS, description="Null toys of each treatment.")
     power_kept: bool = Field(
         default=False, description="Also N_3 with nu profiled and with nu known, both converged: minutes to hours."
@@ -60,6 +73,11 @@ class CovarianceConfig(SystematicsConfig):
         for name in names:
             check_name("treatment", name, TREATMENTS)
         return names
+
+    @field_validator("signal_points")
+    @classmethod
+    def _points(cls, name: str) -> str:
+        return check_name("set of signal points", name, SIGNAL_POINTS)
 
     @field_validator("statistic")
     @classmethod
@@ -78,9 +96,29 @@ class CovarianceConfig(SystematicsConfig):
             raise ValueError(f"values {self.values} must be different from 0 and within limit {self.limit:g}")
         if max((abs(v) for v in self.robust_values), default=0.0) > LARGEST:
             raise ValueError(f"robust_values {self.robust_values} must be within {LARGEST:g} prior widths")
+        if self.treatments:
+            self._check_robustness()
         return self
 
     @property
     def in_widths(self) -> NuisanceSet:
         """The nuisance parameters, nu in widths of their priors: so are all values above, pulls and thrown nu."""
         return NuisanceSet(self.nuisances).in_widths()
+
+    def _check_robustness(self) -> None:
+        grid, with_signal = self.robustness_grid(len(self.nuisances), 0)
+        if not grid:
+            raise ValueError("robustness has no point: give robust_values or combinations, or treatments: []")
+        if not with_signal and self.signal_points != "none":
+            raise ValueError(
+                f"signal_points: {self.signal_points} is none of the {len(grid)} points of robustness, and no power "
+                "would be measured: add 0 to robust_values, or take signal_points: all (none: rates without a signal)"
+            )
+
+    def robustness_grid(self, k: int, seed: int) -> tuple[list[Floats], list[int]]:
+        """Return the points nu (k,) of robustness, and the indices of those that get signals."""
+        grid = [np.zeros(k)] if 0.0 in self.robust_values else []
+        grid += [value * np.eye(k)[i] for i in range(k) for value in self.robust_values if value != 0.0]
+        grid += nu_grid(k, self.values, self.combinations, seed)[k * len(self.values) :]
+        injects = SIGNAL_POINTS[self.signal_points]
+        return grid, [i for i, nu in enumerate(grid) if injects(nu)]
