@@ -10,7 +10,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from unseen.power.crossing import power_interval
+from tests.study.covariance.invented import NAMES, cells
 from unseen.report.figures.study import StudyTable
 from unseen.report.figures.study_against_nu import study_against_nu
 from unseen.report.figures.study_robustness import study_robustness
@@ -22,49 +22,6 @@ from unseen.study.covariance import RobustnessCell
 from unseen.study.covariance.robustness_columns import summary
 from unseen.study.covariance.settings import CovarianceConfig
 
-NAMES = ("jet-scale", "unclustered-met")
-CONFIG = CovarianceConfig(
-    nuisances=NAMES,
-    values=(-2.0, 2.0),
-    combinations=2,
-    robust_values=(-2.0, 0.0, 2.0),
-    treatments=("ignored", "profiled"),
-)
-
-
-def rate_of(treatment: str, nu: np.ndarray, signal: str, weaker: float) -> float:
-    """Ignored: more often the farther away, whatever is there. Profiled: 0.05, and power that jet scale hides."""
-    if treatment == "ignored":
-        return min(1.0, (0.9 if signal else 0.05) + 0.2 * float(np.abs(nu).max()))
-    return 0.8 - weaker - 0.1 * abs(float(nu[0])) if signal else 0.05
-
-
-def cells(weaker: float = 0.0, points: str = "all", n_null: int = 99) -> list[RobustnessCell]:
-    grid, with_signal = CONFIG.model_copy(update={"signal_points": points}).robustness_grid(len(NAMES), 1)
-    found = []
-    for treatment in CONFIG.treatments:
-        for i, nu in enumerate(grid):
-            for signal in ("", *(("heavy", "soft") if i in with_signal else ())):
-                n = 20 if signal else 200
-                rate = round(rate_of(treatment, nu, signal, weaker) * n) / n
-                z = min(3.0 * rate, 2.326)
-                found.append(
-                    RobustnessCell(
-                        treatment,
-                        tuple(nu.tolist()),
-                        signal,
-                        30.0 if signal else 0.0,
-                        rate,
-                        *power_interval(rate, n),
-                        z,
-                        (z, z),
-                        2.326,
-                        n,
-                        n_null,
-                    )
-                )
-    return found
-
 
 def row(name: str, found: list[RobustnessCell], **more: Any) -> dict[str, Any]:
     columns = {f"nu.{key}": value for key, value in summary(found).items()}
@@ -75,23 +32,6 @@ def row(name: str, found: list[RobustnessCell], **more: Any) -> dict[str, Any]:
 def table() -> StudyTable:
     rows = (row("plain", cells()), row("blind", cells(0.2), **{"fine_tune.method": "invariant"}))
     return StudyTable("Invented", rows, 100.0)
-
-
-def test_the_columns_say_lowest_mean_and_highest_and_where() -> None:
-    values = summary(cells())
-    assert values["robustness.profiled.lowest"] == values["robustness.profiled.highest"] == 0.05
-    assert values["robustness.ignored.at_zero"] == 0.05
-    assert values["robustness.ignored.highest"] == pytest.approx(0.45)
-    assert values["robustness.profiled.heavy.at_zero"] == pytest.approx(0.8)
-    assert values["robustness.profiled.heavy.lowest"] == pytest.approx(0.6)
-    assert json.loads(values["robustness.profiled.heavy.lowest_nu"]) == [-2.0, 0.0]
-    assert values["robustness.profiled.heavy.z_at_zero"] == 2.326  # 2.4, which 99 null toys do not resolve
-    assert values["robustness.profiled.heavy.z_lowest"] == pytest.approx(1.8)
-    assert values["robustness.profiled.heavy.z_largest"] == 2.326
-    rates = [cell.rate for cell in cells() if (cell.treatment, cell.signal) == ("profiled", "soft")]
-    assert len(rates) == 7  # 0, either axis at -2 and 2, two combinations
-    assert values["robustness.profiled.soft.mean"] == pytest.approx(np.mean(rates))
-    assert summary([])["robustness.cells"] == "[]"
 
 
 def test_the_table_has_a_line_for_each_entry_and_treatment(table: StudyTable) -> None:

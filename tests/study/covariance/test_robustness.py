@@ -31,16 +31,19 @@ def situation() -> Situation:
 
 def test_profiling_stays_true_where_ignoring_does_not(situation: Situation) -> None:
     points = [at(nominal(20_000, 4), 0.0, 0.0), at(nominal(20_000, 5), 2.0, 0.0)]
-    bump = moved((2.0, 0.0), np.random.default_rng(6).normal(2.5, 0.3, size=(2000, 1)))
-    cells = robustness(situation, points, signals={1: [Injected("bump", bump, 30)]}, n_toys=TOYS, n_signal_toys=50)
+    z = np.random.default_rng(6).normal(2.5, 0.3, size=(2000, 1))
+    bumps = {i: [Injected("bump", moved(point.nu, z), 30)] for i, point in enumerate(points)}
+    cells = robustness(situation, points, signals=bumps, n_toys=TOYS, n_signal_toys=50)
     rate = {(cell.treatment, cell.nu[0], cell.signal): cell.rate for cell in cells}
-    assert len(cells) == 3 * len(TREATMENTS)
+    assert len(cells) == 4 * len(TREATMENTS)
     # 150 toys and 400 of the null: 0.05 +- 0.02, and pools of 20 to 30 times the data.
     assert rate["ignored", 0.0, ""] < 0.12
     assert rate["ignored", 2.0, ""] > 0.6
     assert rate["profiled", 0.0, ""] < 0.12
     assert rate["profiled", 2.0, ""] < 0.12
+    # The same bump on the background that a shift of 0.2 has moved: 50 data sets know a power of 0.7 to 0.065.
     assert rate["profiled", 2.0, "bump"] > 0.6
+    assert abs(rate["profiled", 2.0, "bump"] - rate["profiled", 0.0, "bump"]) < 3 * np.sqrt(2) * 0.065
     assert rate["marginalised", 0.0, ""] < 0.05
     assert rate["marginalised", 2.0, ""] < rate["ignored", 2.0, ""]
     for cell in cells:
