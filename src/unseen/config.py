@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import yaml
 from pydantic import (
@@ -15,12 +14,12 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic.fields import FieldInfo
 
 from unseen.config_search import SearchConfig
 from unseen.config_systematics import RunSystematics
 from unseen.embed.settings import TrainingConfig
 from unseen.errors import ConfigError, MissingFileError, did_you_mean
+from unseen.mistakes import mistakes
 from unseen.simulate.settings import SimulationConfig
 
 __all__ = [
@@ -32,7 +31,6 @@ __all__ = [
     "SignalConfig",
     "load_config",
     "load_search",
-    "mistakes",
     "parse_config",
     "read_yaml",
     "to_yaml",
@@ -40,7 +38,6 @@ __all__ = [
 
 # Shares of the processes after the L1 selection in the ADC2021 challenge (arXiv:2107.02157).
 ADC2021_MIXTURE = {"w": 0.592, "qcd": 0.338, "z": 0.067, "tt": 0.003}
-MOST_MISTAKES = 5  # in one message
 
 
 class _Section(BaseModel):
@@ -191,12 +188,7 @@ def parse_config(content: Any, origin: str = "config") -> Config:
     try:
         return Config.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"{origin}: {mistakes(error)}") from error
-
-
-def mistakes(error: ValidationError, model: type[BaseModel] = Config) -> str:
-    """Return what is wrong with a configuration of this model, in one line."""
-    return "; ".join(_explain(dict(item), model) for item in error.errors()[:MOST_MISTAKES])
+        raise ConfigError(f"{origin}: {mistakes(error, Config, content)}") from error
 
 
 def load_config(path: str | Path) -> Config:
@@ -232,7 +224,7 @@ def load_search(path: str | Path | None) -> SearchConfig:
     try:
         return _SearchFile.model_validate(content).search
     except ValidationError as error:
-        raise ConfigError(f"{origin}: {mistakes(error, _SearchFile)}") from error
+        raise ConfigError(f"{origin}: {mistakes(error, _SearchFile, content)}") from error
 
 
 def read_yaml(path: Path) -> Any:
@@ -250,40 +242,3 @@ def to_yaml(config: BaseModel) -> str:
     """The configuration as resolved, with every default written out."""
     content = config.model_dump(mode="json", by_alias=True)
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-
-
-def _explain(item: Mapping[str, Any], model: type[BaseModel]) -> str:
-    location = [str(part) for part in item["loc"]]
-    key = ".".join(location)
-    if item["type"] == "extra_forbidden":
-        return f"unknown key '{key}'{did_you_mean(location[-1], _fields_at(model, location[:-1]))}"
-    message = " ".join(item["msg"].removeprefix("Value error, ").split())
-    return f"{key + ': ' if key else ''}{message}"
-
-
-def _fields_at(model: type[BaseModel], location: list[str]) -> set[str]:
-    """Names of the fields of the section at a path of keys, and of its variants where it is chosen by a name."""
-    named = False  # whether the next part is a name that the user chose
-    for part in location:
-        if named or part.isdigit():
-            named = False
-            continue
-        annotation = {name: field.annotation for name, field in _fields(model)}.get(part)
-        section = _section_in(annotation)
-        if section is None:
-            return set()
-        model, named = section, get_origin(annotation) is dict
-    return set() if named else {name for name, _ in _fields(model)}
-
-
-def _section_in(annotation: Any) -> type[BaseModel] | None:
-    """The first section in an annotation, inside unions, tuples, mappings and Annotated."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for part in get_args(annotation) if (found := _section_in(part)) is not None), None)
-
-
-def _fields(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
-    """The fields of a model and of all that derive from it."""
-    own = [(field.alias or name, field) for name, field in model.model_fields.items()]
-    return own + [item for variant in model.__subclasses__() for item in _fields(variant)]

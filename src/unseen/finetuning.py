@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from unseen.config import mistakes, read_yaml
+from unseen.config import read_yaml
 from unseen.embed import FineTuneConfig, FineTuned, Model, fine_tune
 from unseen.embed.probes.mixture import shares_of
 from unseen.errors import ConfigError, NotEnoughEventsError, NuisanceError, UnknownNameError
 from unseen.events import Events, read
 from unseen.events.atomic import write_whole
 from unseen.events.selection import passes, remove_objects
+from unseen.mistakes import mistakes
 from unseen.report.figures.fine_tuning import fine_tuning_figure
 from unseen.report.style import hep_style
 from unseen.systematics import NuisanceSet, SystematicsConfig

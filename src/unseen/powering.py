@@ -13,11 +13,12 @@ from pydantic import ValidationError
 
 from unseen.arrays import FloatArray, read_arrays
 from unseen.commands import unweighted
-from unseen.config import SearchConfig, load_search, mistakes
+from unseen.config import SearchConfig, load_search
 from unseen.embed import Model
 from unseen.errors import ConfigError, NotEnoughEventsError, UnknownProcessError, did_you_mean
 from unseen.events import Events, read
 from unseen.events.atomic import write_json, write_whole
+from unseen.mistakes import mistakes
 from unseen.power import Contender, PowerResult, Scan, ToyStore, content_hash, power_result, run_scan
 from unseen.power.ceiling import learned_ceiling
 from unseen.power.rival import Samples, rival_contender
@@ -150,7 +151,7 @@ def _search_settings(options: PowerOptions) -> SearchConfig:
     try:
         found = SearchConfig.model_validate(settings.model_dump() | changes)
     except ValidationError as error:
-        raise ConfigError(f"power: {mistakes(error)}") from error
+        raise ConfigError(f"power: {mistakes(error, SearchConfig)}") from error
     found.check_profiled(False)
     return found
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from unseen.errors import ConfigError, UnknownNameError, did_you_mean
+from unseen.mistakes import mistakes
 
 __all__ = ["NamedConfig", "lookup", "parse_settings", "resolve"]
 
@@ -31,10 +32,7 @@ def parse_settings(kind: type[S], content: Mapping[str, Any], origin: str) -> S:
     try:
         return kind.model_validate(dict(content))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        hint = did_you_mean(where, kind.model_fields) if first["type"] == "extra_forbidden" else ""
-        raise ConfigError(f"{origin}: {where or 'settings'}: {first['msg']}{hint}") from error
+        raise ConfigError(f"{origin}: {mistakes(error, kind, content)}") from error
 
 
 def lookup(name: str, registry: Mapping[str, T], kind: str) -> T:

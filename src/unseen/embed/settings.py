@@ -26,7 +26,7 @@ from unseen.embed.optimisers import OPTIMISERS, AdamWConfig, OptimiserConfig
 from unseen.events import Schema
 from unseen.events.normalisation import Normalisation
 from unseen.registry import NamedConfig, parse_settings, resolve
-from unseen.views import VIEWS, ViewConfig, refuse_partners
+from unseen.views import NamedView, refuse_partners
 
 __all__ = ["TrainingConfig"]
 
@@ -58,19 +58,19 @@ class TrainingConfig(BaseModel):
     labels: SerializeAsAny[LabelConfig] = Field(
         default=ProcessConfig(), description="What the classes are: a name, or a mapping with `name` and its settings."
     )
-    views: tuple[SerializeAsAny[ViewConfig], ...] = Field(
+    views: tuple[NamedView, ...] = Field(
         default=(), description="Random transformations of every event, one after the other: names or mappings."
     )
     n_views: int | None = Field(
         default=None, gt=0, description="Views of every event in a batch; null: as many as the objective needs."
     )
-    anomalies: tuple[SerializeAsAny[ViewConfig], ...] = Field(
+    anomalies: tuple[NamedView, ...] = Field(
         default=(), description="Transformations that make a copy of every event anomalous, for `anomclr`."
     )
     inputs: SerializeAsAny[InputsConfig] = Field(
         default=PlainConfig(), description="What the encoder is fed: a name, or a mapping with `name` and its settings."
     )
-    families: tuple[tuple[tuple[SerializeAsAny[ViewConfig], ...], ...], ...] = Field(
+    families: tuple[tuple[tuple[NamedView, ...], ...], ...] = Field(
         default=(),
         description="Families of anomalies, for `exposure`: axes of alternatives, each a list of transformations "
         "(empty for none); every combination is a family.",
@@ -117,18 +117,6 @@ class TrainingConfig(BaseModel):
     def _by_name(cls, value: Any, info: ValidationInfo) -> Any:
         assert info.field_name is not None
         return resolve(value, *CHOICES[info.field_name])
-
-    @field_validator("views", "anomalies", mode="before")
-    @classmethod
-    def _views(cls, value: Any) -> Any:
-        return tuple(resolve(item, VIEWS, "view") for item in value) if isinstance(value, (list, tuple)) else value
-
-    @field_validator("families", mode="before")
-    @classmethod
-    def _families(cls, value: Any) -> Any:
-        if isinstance(value, str | Mapping):
-            return resolve(value, VIEWS, "view")
-        return tuple(cls._families(item) for item in value) if isinstance(value, list | tuple) else value
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainingConfig:

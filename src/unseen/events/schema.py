@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from unseen.errors import MissingFileError, SchemaError, did_you_mean
+from unseen.mistakes import mistakes
 
 __all__ = ["ADC2021", "SCHEMAS", "Collection", "Cut", "Requirement", "Schema", "Selection"]
 
@@ -132,9 +133,7 @@ class Schema(_Frozen):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "schema"
-            raise SchemaError(f"{origin}: {where}: {first['msg']}") from error
+            raise SchemaError(f"{origin}: {mistakes(error, cls, content)}") from error
 
     @classmethod
     def load(cls, source: str | Path) -> Schema:

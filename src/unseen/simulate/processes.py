@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from unseen.errors import ConfigError, UnknownProcessError, did_you_mean
+from unseen.mistakes import mistakes
 
 __all__ = ["Caps", "Filter", "Process", "Slice", "choose", "load_processes"]
 
@@ -120,9 +121,7 @@ def load_processes(extra: Mapping[str, Process | Mapping[str, Any]] | None = Non
         try:
             known[name] = _labelled(name, entry if isinstance(entry, Process) else Process.model_validate(entry))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(f"process '{name}': {where}: {first['msg']}") from error
+            raise ConfigError(f"process '{name}': {mistakes(error, Process, entry)}") from error
     return known
 
 

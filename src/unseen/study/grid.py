@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel
-
-from unseen.embed import ENCODERS, LABELS, OBJECTIVES, FineTuneConfig, TrainingConfig
-from unseen.embed.inputs import INPUTS
+from unseen.embed import FineTuneConfig, TrainingConfig
 from unseen.errors import ConfigError, did_you_mean
 from unseen.study.settings import StudyConfig, Widths
 
@@ -22,12 +19,7 @@ FAMILY = "family"
 FINE_TUNE = "fine_tune"
 DIM = "encoder.dim"
 CEILING = "neyman_pearson"
-REGISTRIES: dict[str, Mapping[str, type[BaseModel]]] = {
-    "encoder": ENCODERS,
-    "objective": OBJECTIVES,
-    "labels": LABELS,
-    "inputs": INPUTS,
-}
+SECTIONS = ("encoder", "objective", "labels", "inputs")  # a name, or a mapping with `name`
 
 
 @dataclass(frozen=True)
@@ -90,8 +82,8 @@ def model_entry(name: str, family: str, content: Mapping[str, Any], default_seed
     seed = settings.pop(SEED, default_seed)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ConfigError(f"{origin}: seed is {seed!r}; expected a whole number, zero or more")
-    for key in _dotted(settings):
-        check_key(key, settings, origin)
+    for key in settings:
+        check_key(key, origin)
     fine_tune = None if tuning is None else FineTuneConfig.parse(tuning, f"{origin}: {FINE_TUNE}")
     return Entry(name, family, "model", TrainingConfig.parse(settings, origin), seed, fine_tune=fine_tune)
 
@@ -106,7 +98,7 @@ def changed(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
             continue
         section = content.get(above)
         if section is None and above in TrainingConfig.model_fields:
-            section = getattr(TrainingConfig(), above).name if above in REGISTRIES else None
+            section = getattr(TrainingConfig(), above).name if above in SECTIONS else None
         section = {"name": section} if isinstance(section, str) else dict(section or {})
         content[above] = changed(section, {".".join(rest): value})
     return content
@@ -119,28 +111,11 @@ def _merged(before: Any, value: Any) -> Any:
     return value
 
 
-def check_key(key: str, settings: Mapping[str, Any], origin: str) -> None:
-    """Raise ConfigError with a suggestion for a dotted key that a training does not have."""
-    first, *rest = key.split(".")
-    known = {*TrainingConfig.model_fields, SEED, FAMILY, FINE_TUNE}
+def check_key(key: str, origin: str) -> None:
+    """Raise ConfigError with a suggestion for a dotted key of no setting; the settings judge what is below."""
+    first, known = key.split(".")[0], {*TrainingConfig.model_fields, SEED, FAMILY, FINE_TUNE}
     if first not in known:
         raise ConfigError(f"{origin}: unknown key '{key}'{did_you_mean(first, known)}")
-    if not rest or first not in REGISTRIES:
-        return  # what is below is for the training settings to judge
-    section = settings.get(first, getattr(TrainingConfig(), first).name)
-    name = section.get("name") if isinstance(section, Mapping) else section
-    variant = REGISTRIES[first].get(str(name))
-    if variant is not None and rest[0] not in variant.model_fields:
-        raise ConfigError(
-            f"{origin}: unknown key '{key}' of {first} '{name}'{did_you_mean(rest[0], variant.model_fields)}"
-        )
-
-
-def _dotted(settings: Mapping[str, Any]) -> Iterable[str]:
-    for key, value in settings.items():
-        yield key
-        if key in REGISTRIES and isinstance(value, Mapping):
-            yield from (f"{key}.{name}" for name in value if name != "name")
 
 
 def _fixed(config: StudyConfig) -> list[Entry]:
@@ -167,8 +142,7 @@ def _grid(config: StudyConfig) -> list[Entry]:
     for key, values in axes.items():
         if not values:
             raise ConfigError(f"grid.axes: '{key}' has no values")
-        if key.split(".")[0] not in {*TrainingConfig.model_fields, SEED, FINE_TUNE}:
-            check_key(key, base, "grid.axes")
+        check_key(key, "grid.axes")
     found = []
     for values in itertools.product(*axes.values()):
         point = dict(zip(axes, values, strict=True))
@@ -191,7 +165,7 @@ def _words(key: str, value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"{key.split('.')[-1]}=[{','.join(_words('', item) for item in value)}]"
     last = key.split(".")[-1]
-    return str(value) if last in ("name", "", *REGISTRIES) else f"{last}={value}"
+    return str(value) if last in ("name", "", *SECTIONS) else f"{last}={value}"
 
 
 def _check_unique(found: list[Entry]) -> None:

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from unseen.config import ADC2021_MIXTURE, FilesConfig, SearchConfig, mistakes, read_yaml
+from unseen.config import ADC2021_MIXTURE, FilesConfig, SearchConfig, read_yaml
 from unseen.errors import ConfigError, NuisanceError
+from unseen.mistakes import mistakes
 from unseen.rivals import RIVALS
 from unseen.search.null import MIN_TOYS
 from unseen.search.validate import check_name
@@ -281,7 +282,7 @@ def parse_study(content: Any, origin: str = "study") -> StudyConfig:
     try:
         return StudyConfig.model_validate(dict(content))
     except ValidationError as error:
-        raise ConfigError(f"{origin}: {mistakes(error, StudyConfig)}") from error
+        raise ConfigError(f"{origin}: {mistakes(error, StudyConfig, content)}") from error
 
 
 def load_study(path: str | Path) -> StudyConfig:

@@ -1,7 +1,7 @@
 """Views: stochastic transformations for contrastive learning. Extending is one file and one line in `VIEWS`."""
 
 from unseen.views.add_objects import AddObjectsConfig
-from unseen.views.base import View, ViewConfig, Viewed, apply_views
+from unseen.views.base import NamedView, View, ViewConfig, Viewed, apply_views
 from unseen.views.crop import CropConfig
 from unseen.views.decay_taus import DecayTausConfig
 from unseen.views.drop import DropConfig
@@ -29,6 +29,7 @@ __all__ = [
     "FlipConfig",
     "KickMetConfig",
     "MaskFeaturesConfig",
+    "NamedView",
     "OneOfConfig",
     "OverlayConfig",
     "RescalePtConfig",

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator, SerializeAsAny
 from torch import Tensor, nn
 
 from unseen.events import Schema
 from unseen.events.normalisation import Normalisation
-from unseen.registry import NamedConfig
+from unseen.registry import NamedConfig, resolve
 
-__all__ = ["FactorRange", "View", "ViewConfig", "Viewed", "apply_views"]
+__all__ = ["FactorRange", "NamedView", "View", "ViewConfig", "Viewed", "apply_views"]
 
 
 def _rising(factor: tuple[float, float]) -> tuple[float, float]:
@@ -63,6 +63,16 @@ class ViewConfig(NamedConfig):
 
         `normalisation` is what the network applies to these events, for views that speak of typical values.
         """
+
+
+def _view_config(value: Any) -> Any:
+    from unseen.views import VIEWS  # the registry holds views that are made of others
+
+    return resolve(value, VIEWS, "view")
+
+
+# A view in settings: its name, or a mapping with `name`. In a list a mistake is then told with the place of the view.
+NamedView = Annotated[SerializeAsAny[ViewConfig], BeforeValidator(_view_config)]
 
 
 def apply_views(views: Iterable[nn.Module], objects: Tensor, present: Tensor, generator: torch.Generator) -> Viewed:

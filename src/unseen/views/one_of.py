@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from pydantic import Field, SerializeAsAny, field_validator
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from unseen.events import Schema
 from unseen.events.normalisation import Normalisation
-from unseen.registry import resolve
 from unseen.views.add_objects import AddObjectsConfig
-from unseen.views.base import View, ViewConfig, Viewed
+from unseen.views.base import NamedView, View, ViewConfig, Viewed
 from unseen.views.rescale_pt import RescalePtConfig
 from unseen.views.resimulate import refuse_partners
 from unseen.views.shift_met import ShiftMetConfig
@@ -24,18 +23,11 @@ class OneOfConfig(ViewConfig):
     """Settings of `one-of`."""
 
     name: Literal["one-of"] = "one-of"
-    views: tuple[SerializeAsAny[ViewConfig], ...] = Field(
+    views: tuple[NamedView, ...] = Field(
         default=(AddObjectsConfig(), RescalePtConfig(), RescalePtConfig(met="scaled"), ShiftMetConfig()),
         min_length=1,
         description="Names or mappings, equally likely; the default: the anomalies of arXiv:2301.04660.",
     )
-
-    @field_validator("views", mode="before")
-    @classmethod
-    def _views(cls, value: Any) -> Any:
-        from unseen.views import VIEWS  # the registry holds this view too
-
-        return tuple(resolve(item, VIEWS, "view") for item in value) if isinstance(value, (list, tuple)) else value
 
     @field_validator("views")
     @classmethod

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SerializeAsAny, field_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from unseen.embed.labels.base import LabelConfig, part
 from unseen.embed.labels.factor import Factor
@@ -21,14 +21,9 @@ class HierarchyConfig(LabelConfig):
 
     name: Literal["hierarchy"] = "hierarchy"
     least: int = Field(default=50, gt=0, description="Fewest events of a class.")
-    levels: tuple[SerializeAsAny[LabelConfig], ...] = Field(
+    levels: tuple[Annotated[SerializeAsAny[LabelConfig], BeforeValidator(part)], ...] = Field(
         min_length=1, description="Label encodings, the coarsest first: names or mappings."
     )
-
-    @field_validator("levels", mode="before")
-    @classmethod
-    def _levels(cls, value: Any) -> Any:
-        return tuple(part(item) for item in value) if isinstance(value, (list, tuple)) else value
 
     def factors(self, events: Events) -> tuple[Factor, ...]:
         """Those of all levels in order."""
