@@ -47,7 +47,8 @@ def members(labelling: Labelling, name: str) -> np.ndarray:
 @pytest.mark.parametrize("name", sorted(LABELS))
 @pytest.mark.parametrize("n", [0, 1, 5500])
 def test_every_encoding_gives_populated_nested_classes(name: str, n: int, sample: Events) -> None:
-    part = sample[np.random.default_rng(1).permutation(len(sample))[:n]]
+    few = sample.of("tt" if name == "signals" else "w") if n == 1 else sample  # an encoding's own classes must occur
+    part = few[np.random.default_rng(1).permutation(len(few))[:n]]
     least = {"least": 1} if n == 1 else {}
     labelling = encode(part, settings(name, **least))
     assert labelling.target.shape == (n,)
@@ -261,6 +262,30 @@ def test_wrong_settings_are_named(labels: object, error: type[Exception], messag
 def test_what_the_events_lack_is_named(labels: object, error: type[Exception], message: str, sample: Events) -> None:
     with pytest.raises(error, match=message):
         encode(sample, labels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (
+            {"name": "signals", "signals": ["tt"]},
+            "'signals': class 'tt' would be empty: none of the 5200 training events",
+        ),
+        ({"name": "signals", "signals": ["z", "tt"], "merge": True}, "class 'tt' would be empty"),
+        ({"name": "groups", "groups": {"top": ["tt"]}}, r"'groups': class 'top' would be empty: .* is of tt\."),
+        ({"name": "final-state", "of": {"name": "groups", "groups": {"top": ["tt"]}}}, "class 'top' would be empty"),
+        (
+            {"name": "signals", "signals": ["z"], "others": {"name": "groups", "groups": {"a": ["z"]}}},
+            "class 'a' would",
+        ),
+    ],
+)
+def test_a_class_that_is_named_must_have_events(labels: object, message: str, sample: Events) -> None:
+    known = sample.of("w", "qcd", "z")  # `tt` stays among the names of the labels
+    assert known.label_names == tuple(COUNTS)
+    with pytest.raises(NotEnoughEventsError, match=message):
+        encode(known, labels)
+    assert encode(known, {"name": "groups", "groups": {"heavy": ["tt", "z"]}}).names == ("heavy", "w", "qcd")
 
 
 def test_what_the_schema_lacks_is_named(toy: Events) -> None:

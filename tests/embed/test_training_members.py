@@ -11,6 +11,7 @@ import pytest
 import unseen
 from tests.embed.toy import toy_events, toy_settings
 from unseen.embed import Ensemble, Model, train
+from unseen.embed.data import split_by_source
 from unseen.embed.folds import fold_of
 from unseen.errors import (
     ConfigError,
@@ -159,6 +160,31 @@ def test_what_cannot_be_split_or_asked_is_named(toy: Events, trained: tuple[Path
         seeds.embed_unseen(toy)
     with pytest.raises(ConfigError, match="folds"):
         toy_settings(folds=1)
+
+
+def with_rare(events: Events, rows: list[int]) -> Events:
+    """Two classes, of which `rare` has these events."""
+    label = np.zeros(len(events), dtype=np.int64)
+    label[rows] = 1
+    record = dict(events.record)
+    return Events.create(
+        events.schema, events.objects, events.present, label=label, label_names=("common", "rare"), record=record
+    )
+
+
+def test_a_class_that_a_model_would_not_see_is_named_before_any_training(toy: Events, tmp_path: Path) -> None:
+    fold = fold_of(toy, 2, 1, "source")
+    inside = np.flatnonzero(fold == 1)[:3].tolist()
+    rare, settings = with_rare(toy, inside), toy_settings(epochs=1, folds=2)
+    named = r"'fold-1', which leaves out fold 1 of 2, .*class 'rare': all 3 of them are in that fold.*fewer folds"
+    with pytest.raises(NotEnoughEventsError, match=named):
+        train(rare, settings, tmp_path, seed=1)
+    assert not list(tmp_path.glob("fold-*"))  # fold-0 could have been trained
+    again = toy_settings(epochs=1, folds=2, objective="ntxent", views=["rotate"])
+    assert isinstance(train(rare, again, tmp_path, seed=1), Ensemble)  # it needs no classes
+    _, held = split_by_source(toy, 0.1, 1)
+    with pytest.raises(NotEnoughEventsError, match=r"the model would be .*all 2 of them are held out for validation"):
+        train(with_rare(toy, held[:2].tolist()), toy_settings(epochs=1), tmp_path, seed=1)
 
 
 def test_a_damaged_ensemble_is_named(trained: tuple[Path, Ensemble], tmp_path: Path) -> None:

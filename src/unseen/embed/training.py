@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unseen.embed.ensemble import ENSEMBLE, Ensemble, Member, load_finished, plan_members
 from unseen.embed.fingerprint import fingerprint_of
@@ -18,9 +19,9 @@ from unseen.embed.mapped import mapped_events
 from unseen.embed.member import FILES, Work, finished, train_member
 from unseen.embed.model import Model
 from unseen.embed.partners import partner_share, require_source
+from unseen.embed.populated import check_classes, check_populated
 from unseen.embed.progress import ProgressCallback, reporter
 from unseen.embed.settings import TrainingConfig
-from unseen.errors import NotEnoughEventsError
 from unseen.events import Events, Sample
 from unseen.seeds import small_seed
 
@@ -46,9 +47,9 @@ def train(
     replaced. `progress`: True for a bar, or a function of (epochs done, epochs, losses). `say` gets the table of the
     classes before the first epoch; `classes.json` has it in full.
     With several devices that this process starts itself, a script needs the guard `if __name__ == "__main__":`.
-    Errors: NotEnoughEventsError, NegativeWeightError, WeightError, NonFiniteError (diverged; the batch is in `out`),
-    ConfigError (no such device), CorruptFileError (checkpoint), DiskSpaceError, SchemaError (the view `resimulate` on
-    events of unknown source).
+    Errors: NotEnoughEventsError (also for a class that a model would not see), NegativeWeightError, WeightError,
+    NonFiniteError (diverged; the batch is in `out`), ConfigError (no such device), CorruptFileError (checkpoint),
+    DiskSpaceError, SchemaError (the view `resimulate` on events of unknown source).
     """
     if config.n_partners:
         require_source(events)
@@ -68,7 +69,9 @@ def train(
             say("\n".join([population_table(labelling), *partners]))
         work = Work(mapped, labelling, config.alone(), launch)
         if not config.several:
-            return train_member(work, np.arange(len(mapped)), out, seed, fingerprint, report)
+            rows = np.arange(len(mapped))
+            check_populated(mapped, labelling, config, rows, seed)
+            return train_member(work, rows, out, seed, fingerprint, report)
         return _train_members(work, plan, config, out, seed, fingerprint, report)
 
 
@@ -86,14 +89,20 @@ def _train_members(
     if config.folds is not None:
         fold = fold_of(work.events, config.folds, seed, identity)
         check_folds(fold, config.folds)
+    seeds = {member.name: small_seed(seed, "train", "member", member.name) for member in plan}
+
+    def rows(member: Member) -> NDArray[np.int64]:
+        return np.flatnonzero(fold != member.fold) if member.fold is not None else np.arange(len(fold))
+
+    for member in plan:
+        check_populated(work.events, work.labelling, config, rows(member), seeds[member.name], member)
     members = {}
     for number, member in enumerate(plan):
-        rows = np.flatnonzero(fold != member.fold) if member.fold is not None else np.arange(len(fold))
         members[member.name] = train_member(
             work,
-            rows,
+            rows(member),
             out / member.name,
-            small_seed(seed, "train", "member", member.name),
+            seeds[member.name],
             f"{fingerprint}/{member.name}",
             _overall(report, number, len(plan)),
         )
@@ -104,13 +113,9 @@ def _train_members(
 
 
 def labelling_of(events: Events, config: TrainingConfig) -> Labelling:
-    """The classes of the events. Errors: NotEnoughEventsError (fewer than the objective needs)."""
+    """The classes of the events. Errors: NotEnoughEventsError (fewer than the objective needs, or an empty one)."""
     labelling = encode(events, config.labels)
-    if config.objective.needs_classes and len(labelling.names) < 2:
-        raise NotEnoughEventsError(
-            f"objective '{config.objective.name}' needs two classes or more; labels '{config.labels.name}' of the "
-            f"{len(events)} training events give {len(labelling.names)}: {', '.join(labelling.names) or 'none'}"
-        )
+    check_classes(config, labelling.names, len(events))
     return labelling
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -9,7 +10,7 @@ from pydantic import Field, field_validator
 
 from unseen.embed.labels.base import LabelConfig
 from unseen.embed.labels.factor import Factor
-from unseen.errors import UnknownNameError, did_you_mean
+from unseen.errors import NotEnoughEventsError, UnknownNameError, did_you_mean
 from unseen.events import Events
 
 __all__ = ["GroupsConfig", "known_processes"]
@@ -34,18 +35,28 @@ class GroupsConfig(LabelConfig):
         return value
 
     def factors(self, events: Events) -> tuple[Factor, ...]:
-        """The group. Errors: UnknownNameError (a process that the events do not know)."""
+        """The group. Errors: UnknownNameError (a process that the events do not know), NotEnoughEventsError (a group
+        without events).
+        """
         owner = {process: group for group, processes in self.groups.items() for process in processes}
-        known_processes(owner, events, f"labels '{self.name}'")
+        counts = known_processes(owner, events, f"labels '{self.name}'")
+        for group, processes in self.groups.items():
+            if len(events) and not sum(counts[process] for process in processes):
+                raise NotEnoughEventsError(
+                    f"labels '{self.name}': class '{group}' would be empty: none of the {len(events)} training events "
+                    f"is of {' or '.join(processes)}. Take the group out, or provide such events"
+                )
         names = tuple(dict.fromkeys([*self.groups, *(owner.get(name, name) for name in events.label_names)]))
         index = np.array([names.index(owner.get(name, name)) for name in events.label_names], dtype=np.int64)
         return (Factor.named("group", index[events.label], names, merge="never"),)
 
 
-def known_processes(names: dict[str, str] | tuple[str, ...], events: Events, where: str) -> None:
-    """UnknownNameError unless the events know all these processes."""
+def known_processes(names: Iterable[str], events: Events, where: str) -> dict[str, int]:
+    """The number of events of every process; UnknownNameError unless the events know all these `names`."""
     for name in names:
         if name not in events.label_names:
             raise UnknownNameError(
                 f"{where}: no process '{name}' among the training events{did_you_mean(name, events.label_names)}"
             )
+    counts = np.bincount(events.label, minlength=len(events.label_names)).tolist()
+    return dict(zip(events.label_names, counts, strict=True))

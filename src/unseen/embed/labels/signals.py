@@ -13,6 +13,7 @@ from unseen.embed.labels.base import LabelConfig, part
 from unseen.embed.labels.factor import Factor
 from unseen.embed.labels.groups import known_processes
 from unseen.embed.labels.process import ProcessConfig
+from unseen.errors import NotEnoughEventsError
 from unseen.events import Events
 
 __all__ = ["SignalsConfig"]
@@ -32,8 +33,17 @@ class SignalsConfig(LabelConfig):
     )
 
     def factors(self, events: Events) -> tuple[Factor, ...]:
-        """Which signal, then the factors of `others` for the rest. Errors: UnknownNameError (no such process)."""
-        known_processes(self.signals, events, f"labels '{self.name}'")
+        """Which signal, then the factors of `others` for the rest.
+
+        Errors: UnknownNameError (no such process), NotEnoughEventsError (a signal without events).
+        """
+        counts = known_processes(self.signals, events, f"labels '{self.name}'")
+        for name in self.signals:
+            if len(events) and not counts[name]:
+                raise NotEnoughEventsError(
+                    f"labels '{self.name}': class '{name}' would be empty: none of the {len(events)} training events "
+                    "is of this signal. Put it into the training sample, or take it out of `signals`"
+                )
         is_signal = np.isin(events.label, [events.label_names.index(name) for name in self.signals])
         finer = self._finer(events, is_signal)
         names = ("" if finer else "background", *(("signal",) if self.merge else self.signals))
