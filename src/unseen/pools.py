@@ -11,7 +11,7 @@ from unseen.errors import NotEnoughEventsError, OverlapError, UnknownProcessErro
 from unseen.events import Events
 from unseen.seeds import generator
 
-__all__ = ["PoolPlan", "assert_disjoint", "draw_pools", "first_rows", "plan_pools"]
+__all__ = ["PoolPlan", "assert_disjoint", "draw_pools", "first_rows", "plan_pools", "planned_training"]
 
 Counts = dict[str, int]
 
@@ -56,7 +56,12 @@ def plan_pools(
             data[signal[0]] = data.get(signal[0], 0) + signal[1]
         test["data"] = data
     test |= {name: _multinomial(rng, size, mixture) for name, size in (last or {}).items()}
-    return PoolPlan({name: round(share * train) for name, share in sorted(train_mixture.items())}, test)
+    return PoolPlan(planned_training(train, train_mixture), test)
+
+
+def planned_training(train: int, mixture: Mapping[str, float]) -> Counts:
+    """How many of the training events are of each process."""
+    return {name: round(share * train) for name, share in sorted(mixture.items())}
 
 
 def _multinomial(rng: np.random.Generator, size: int, mixture: Mapping[str, float]) -> Counts:

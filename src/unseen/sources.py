@@ -19,6 +19,7 @@ from unseen.progress import Display
 from unseen.simulate import Progress, SimulationConfig, load_processes, simulate
 from unseen.simulate import check as check_simulation
 from unseen.stored import HEADROOM
+from unseen.training_check import check_training
 
 __all__ = [
     "RATIO",
@@ -87,6 +88,8 @@ def check_config(config: Config, pools: bool = True) -> None:
         if pools:
             _check_counts(settings, plan(config))
         check_simulation(settings, config.seed)
+    if pools:
+        check_training(config, by_label(config, plan(config).train))
 
 
 def _check_files(files: FilesConfig, needed: PoolPlan) -> None:

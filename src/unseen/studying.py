@@ -27,6 +27,7 @@ from unseen.study.pools import StudyPools, draw_study_pools
 from unseen.study.rows import Row, Values, require_pyarrow
 from unseen.study.run import jobs_of, pools_hash, run_entries, write_comparison
 from unseen.study.settings import StudyConfig, load_study, parse_study
+from unseen.study.trainable import check_trainable, check_trainable_on
 from unseen.study.tuning import check_tuning, tune
 from unseen.workers import Workers, check_cluster, workers
 
@@ -63,6 +64,7 @@ def prepare_study(
     changes = {name: value for name, value in (("out", out), ("seed", seed)) if value is not None}
     config = config.model_copy(update=changes)
     found = entries(config)
+    check_trainable(config, found)
     check_tuning(config)
     for name in [each for pair in (config.systematics.before.items() if config.systematics else ()) for each in pair]:
         check_name("entry in systematics.before", name, tuple(entry.name for entry in found))
@@ -86,7 +88,7 @@ def run_study(
     settings, listed = prepare_study(config, out, seed)
     check_cluster(cluster, worker_count)
     display = display or Display(quiet=True)
-    pools = draw_study_pools(settings)
+    pools = _drawn(settings, listed)
     folder = settings.out.resolve()
     with locked(folder):
         with write_whole(folder / "config.yaml") as temporary:
@@ -116,7 +118,14 @@ def measure_cost(
 ) -> tuple[list[Entry], Cost]:
     """Return the entries of a study and its cost, from short measurements; nothing is written."""
     settings, listed = prepare_study(config, out, seed)
-    return listed, estimate(listed, settings, draw_study_pools(settings))
+    return listed, estimate(listed, settings, _drawn(settings, listed))
+
+
+def _drawn(settings: StudyConfig, listed: Sequence[Entry]) -> StudyPools:
+    """Return the events of a study, which all its entries can be trained on. Errors: UnseenError."""
+    pools = draw_study_pools(settings)
+    check_trainable_on(settings, listed, pools.train)
+    return pools
 
 
 def _measured(

@@ -15,14 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import distributed
 
+from unseen.embed.assemble import assemble
 from unseen.embed.data import Table, loss_weights, split_by_source
 from unseen.embed.diagnosis import DIAGNOSIS
 from unseen.embed.inputs import learn_scaling
 from unseen.embed.labels import Labelling, population
 from unseen.embed.launch import Launch
 from unseen.embed.model import DESCRIPTION, WEIGHTS, Model
-from unseen.embed.network import Network
-from unseen.embed.objectives import Problem
 from unseen.embed.partners import partner_share, partners_among
 from unseen.embed.progress import ProgressCallback
 from unseen.embed.settings import TrainingConfig
@@ -78,13 +77,7 @@ def train_member(
     scaling = learn_scaling(config.inputs, measured, normalisation, config.encoder.needs_pairs)
     del measured
     with own_random_numbers(small_seed(seed, "train", "initial")):
-        network = Network.build(config.encoder, events.schema, normalisation, config.inputs, scaling)
-        expand = config.expansion(events.schema, normalisation)
-        n_classes = len(work.labelling.names)
-        problem = Problem(
-            config.encoder.dim, n_classes, expand.n_parameters, events.schema, normalisation, expand.n_families
-        )
-        objective = config.objective.build(problem)
+        network, expand, objective = assemble(config, events.schema, normalisation, scaling, len(work.labelling.names))
         objective.attach(network)
         book = Bookkeeping(config, seed, fingerprint, out / CHECKPOINT, progress)
         fit_network(network, objective, expand, data, validation, book, work.launch)

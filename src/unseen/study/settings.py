@@ -37,6 +37,12 @@ Share = float
 FEWEST_NULL = 572  # with fewer not even Z = 2 is resolved
 
 
+def _some(names: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not names:
+        raise ValueError("the list is empty; name one or more, or leave the key out for the default")
+    return _each_once(names)
+
+
 def _each_once(names: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(names)) < len(names):
         raise ValueError(f"the entries must be different, got {', '.join(map(str, names))}")
@@ -108,7 +114,12 @@ class PowerConfig(_Section):
     def _known_tests(cls, tests: tuple[str, ...]) -> tuple[str, ...]:
         for name in tests:
             check_name("test", name, ("kernel", *RIVALS))
-        return _each_once(tests)
+        return _some(tests)
+
+    @field_validator("normalisations")
+    @classmethod
+    def _some_normalisations(cls, normalisations: tuple[str, ...]) -> tuple[str, ...]:
+        return _some(normalisations)
 
     @field_validator("injections")
     @classmethod
@@ -119,7 +130,7 @@ class PowerConfig(_Section):
 
     @model_validator(mode="after")
     def _possible(self) -> PowerConfig:
-        for normalisation in _each_once(self.normalisations):
+        for normalisation in self.normalisations:
             try:
                 self.search(normalisation).check_profiled(False)
             except ConfigError as error:
@@ -195,6 +206,9 @@ class TuningConfig(_Section):
             check_name("anomaly", name, ANOMALIES)
         if self.objective == "leave_out" and not _each_once(self.processes):
             raise ValueError("objective leave_out needs processes, e.g. processes: [z, tt]")
+        if self.objective == "synthetic" and not self.anomalies:
+            raise ValueError(f"anomalies is empty; objective synthetic needs some of {', '.join(ANOMALIES)}")
+        SearchConfig(normalisation=self.normalisation)
         if not self.parameters:
             raise ValueError("parameters is empty; name settings and their ranges")
         return self
@@ -253,6 +267,8 @@ class StudyConfig(_Section):
         if self.systematics is not None:
             self._check_systematics(self.systematics)
         processes = {*self.pools.mixture, *(self.pools.train_mixture or {})}
+        if self.representations and not self.representation_widths:
+            raise ValueError("representation_widths is empty; name one or more, or set representations: []")
         for name in self.signals:
             if name in processes or "." in name:
                 raise ValueError(f"signal '{name}' is also in pools.mixture or train_mixture, or has a dot in its name")

@@ -21,7 +21,9 @@ from unseen.study.anomalies import ANOMALIES
 from unseen.study.grid import Entry, changed, check_key, model_entry
 from unseen.study.measure import Job, Work, left_out_numbers, one_thread, samples_of, trained
 from unseen.study.numbers import power_numbers
+from unseen.study.ranges import check_ranges
 from unseen.study.settings import ParameterConfig, StudyConfig, TuningConfig
+from unseen.study.trainable import check_training_of
 from unseen.workers import Workers
 
 __all__ = ["BEST", "Trial", "check_tuning", "evaluate_trial", "tune"]
@@ -29,6 +31,7 @@ __all__ = ["BEST", "Trial", "check_tuning", "evaluate_trial", "tune"]
 BEST = "best (optuna)"
 STORAGE = "optuna.db"
 STUDY = "study"
+FAILED = "failed"  # trials without a number, and why
 OUT_OF_REACH = 2.0  # N_3 counts as this times the signal events where they do not suffice
 Finished = Callable[[int, float], None]
 
@@ -45,15 +48,24 @@ class Trial:
 
 
 def check_tuning(config: StudyConfig) -> None:
-    """Refuse what cannot work before anything is started. Errors: ConfigError, MissingExtraError, UnknownNameError."""
-    if config.optuna is None:
+    """Refuse what cannot work before anything is started: every choice, and both ends of every range.
+
+    Errors: ConfigError, MissingExtraError.
+    """
+    tuning = config.optuna
+    if tuning is None:
         return
     _optuna()
-    base = _base(config)
-    middle = {key: _example(parameter) for key, parameter in config.optuna.parameters.items()}
-    for key in config.optuna.parameters:
-        check_key(key, changed(base, middle), "optuna.parameters")
-    model_entry(BEST, BEST, changed(base, middle), config.seed, "optuna.parameters")
+    without = tuning.processes if tuning.objective == "leave_out" else ("",)
+
+    def accept(point: dict[str, Any]) -> None:
+        entry = model_entry(BEST, BEST, changed(_base(config), point), config.seed, "a trial")
+        assert entry.training is not None
+        check_training_of(config, entry.training, "a trial", dict.fromkeys([*without, "", *config.leave_out]))
+
+    for key in tuning.parameters:
+        check_key(key, "optuna.parameters")
+    check_ranges(tuning.parameters, accept)
 
 
 def tune(config: StudyConfig, work: Work, key: str, workers: Workers, finished: Finished) -> Entry:
@@ -68,23 +80,27 @@ def tune(config: StudyConfig, work: Work, key: str, workers: Workers, finished: 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     key = digest({"key": key, "tuning": tuning.model_dump(mode="json", exclude={"trials"}), "base": _base(config)})
     study = _opened(optuna, work.folder / STORAGE, key)
-    failures: list[str] = []
+
+    def told(trial: Trial, value: float | str) -> None:
+        if isinstance(value, str):
+            _failed(optuna, study, trial.number, value)
+            return
+        study.tell(trial.number, value)
+        finished(trial.number, value)
+
     while len(study.trials) < tuning.trials or _open_trials(optuna, study):
-        batch = _open_trials(optuna, study) or _proposed(optuna, study, tuning)
-        jobs = [_trial(config, number, parameters, key) for number, parameters in batch]
-
-        def told(trial: Trial, value: float | str) -> None:
-            if isinstance(value, str):
-                failures.append(value)
-                study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-                return
-            study.tell(trial.number, value)
-            finished(trial.number, value)
-
-        workers.run(evaluate_trial, jobs, told, shared=work)
+        jobs = []
+        for number, parameters in _open_trials(optuna, study) or _proposed(optuna, study, tuning):
+            try:
+                jobs.append(_trial(config, number, parameters, key))
+            except UnseenError as error:  # settings that exclude each other: as good as a training that failed
+                _failed(optuna, study, number, f"{type(error).__name__}: {error}")
+        if jobs:
+            workers.run(evaluate_trial, jobs, told, shared=work)
     done = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
     if not done:
-        raise ConfigError(f"no trial of the search gave a number: {failures[-1] if failures else 'see the ranges'}")
+        why = list(study.user_attrs.get(FAILED, {}).values())
+        raise ConfigError(f"no trial of the search gave a number: {why[-1] if why else 'see the ranges'}")
     _report(work.folder, study, done)
     return model_entry(BEST, BEST, changed(_base(config), _plain(study.best_params, tuning)), config.seed, BEST)
 
@@ -154,6 +170,12 @@ def _opened(optuna: Any, path: Path, key: str) -> Any:
     return study
 
 
+def _failed(optuna: Any, study: Any, number: int, reason: str) -> None:
+    """End a trial without a number, and keep why; a trial that stays open would be done again by every restart."""
+    study.set_user_attr(FAILED, {**study.user_attrs.get(FAILED, {}), str(number): reason})
+    study.tell(number, state=optuna.trial.TrialState.FAIL)
+
+
 def _open_trials(optuna: Any, study: Any) -> list[tuple[int, dict[str, Any]]]:
     """Trials that were proposed but not finished: they are done again."""
     running = study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
@@ -199,12 +221,6 @@ def _plain(parameters: Mapping[str, Any], tuning: TuningConfig) -> dict[str, Any
     return found
 
 
-def _example(parameter: ParameterConfig) -> Any:
-    if parameter.choices is not None:
-        return parameter.choices[0]
-    return int(parameter.low or 0) if parameter.integer else parameter.low
-
-
 def _base(config: StudyConfig) -> dict[str, Any]:
     return dict(config.grid.base) if config.grid is not None else {}
 
@@ -218,4 +234,5 @@ def _trial(config: StudyConfig, number: int, parameters: dict[str, Any], key: st
 
 def _report(folder: Path, study: Any, done: list[Any]) -> None:
     trials = [{"number": trial.number, "value": trial.value, "parameters": trial.params} for trial in done]
-    write_json(folder / "trials.json", {"best": study.best_trial.number, "trials": trials})
+    failed = {FAILED: study.user_attrs[FAILED]} if FAILED in study.user_attrs else {}
+    write_json(folder / "trials.json", {"best": study.best_trial.number, "trials": trials, **failed})

@@ -51,6 +51,11 @@ class LabelConfig(NamedConfig):
         "frequent one, inside their process; a process is never merged silently. error: refuse them.",
     )
 
+    @property
+    def truths(self) -> tuple[str, ...]:
+        """Names of the simulation record that this encoding may ask for."""
+        return ()
+
     @abstractmethod
     def factors(self, events: Events) -> tuple[Factor, ...]:
         """What the classes are made of, from coarse to fine; SchemaError if the events lack what it needs."""

@@ -19,6 +19,7 @@ __all__ = ["FinalStateConfig"]
 LEPTONS = {"electrons": "e", "muons": "mu", "taus": "tau"}
 # A jet whose feature `btag` is above this is a b-jet.
 BTAG_CUT = 0.5
+N_BJETS = "n_bjets"  # of the simulation record
 Int = NDArray[np.int64]
 
 
@@ -48,6 +49,11 @@ class FinalStateConfig(LabelConfig):
         if value is not None and (not value or value[0] != 0 or list(value) != sorted(set(value))):
             raise ValueError(f"numbers must rise from 0, e.g. [0, 1, 2, 3]; got {list(value)}")
         return value
+
+    @property
+    def truths(self) -> tuple[str, ...]:
+        """The number of b-jets, if they are counted, and those of `of`."""
+        return ((N_BJETS,) if self.bjets is not None else ()) + self.of.truths
 
     def factors(self, events: Events) -> tuple[Factor, ...]:
         """Those of `of`, then leptons, jets, b-jets. Errors: SchemaError (the events do not have them)."""
@@ -82,11 +88,11 @@ def _bjets(events: Events) -> NDArray[Any]:
         return np.asarray(events.has("bjets").sum(axis=1))
     if "btag" in schema.features and schema.has("jets"):
         return np.asarray(((events.get("jets", "btag") > BTAG_CUT) & events.has("jets")).sum(axis=1))
-    if "n_bjets" in events.record:
-        return np.asarray(events.record["n_bjets"])
+    if N_BJETS in events.record:
+        return np.asarray(events.record[N_BJETS])
     raise SchemaError(
         f"labels 'final-state' count b-jets, but schema '{schema.name}' has neither a collection 'bjets' nor a feature "
-        "'btag', and the simulation record no 'n_bjets': set bjets: null"
+        f"'btag', and the simulation record no '{N_BJETS}': set bjets: null"
     )
 
 

@@ -25,6 +25,11 @@ class HierarchyConfig(LabelConfig):
         min_length=1, description="Label encodings, the coarsest first: names or mappings."
     )
 
+    @property
+    def truths(self) -> tuple[str, ...]:
+        """Those of all levels."""
+        return tuple(name for level in self.levels for name in level.truths)
+
     def factors(self, events: Events) -> tuple[Factor, ...]:
         """Those of all levels in order."""
         return tuple(factor for level in self.levels for factor in level.factors(events))

@@ -58,6 +58,12 @@ class KinematicConfig(LabelConfig):
             raise ValueError(f"edges must rise, got {list(self.edges)}")
         return self
 
+    @property
+    def truths(self) -> tuple[str, ...]:
+        """The observable, if it is one, and those of `of`."""
+        own = (self.observable.removeprefix(RECORD),) if self.observable.startswith(RECORD) else ()
+        return (*own, *self.of.truths)
+
     def factors(self, events: Events) -> tuple[Factor, ...]:
         """Those of `of`, then the bin. Errors: SchemaError (the events do not have what the observable needs)."""
         values = self._values(events)

@@ -32,6 +32,11 @@ class SignalsConfig(LabelConfig):
         default=ProcessConfig(), description="Encoding of all other events."
     )
 
+    @property
+    def truths(self) -> tuple[str, ...]:
+        """Those of `others`."""
+        return self.others.truths
+
     def factors(self, events: Events) -> tuple[Factor, ...]:
         """Which signal, then the factors of `others` for the rest.
 
