@@ -309,7 +309,8 @@ def test_a_run_folder_that_is_a_file_is_a_users_error(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], data_folder: Path
 ) -> None:
     files = {"test": {"w": [str(data_folder / "w_more.h5")]}}
-    (folder / "f.yaml").write_text(yaml.safe_dump({"files": files, "pools": {"mixture": {"w": 1.0}}}))
+    content = {"files": files, "pools": {"mixture": {"w": 1.0}}, "train": {"labels": "final-state"}}
+    (folder / "f.yaml").write_text(yaml.safe_dump(content))
     assert call(monkeypatch, "run", folder / "f.yaml", "--out", folder / "R.npz") == 2
     assert "R.npz" in capsys.readouterr().err
 

@@ -240,7 +240,7 @@ def test_a_process_that_has_no_files_is_named_before_work_starts(data_folder: Pa
 
 
 def test_a_pool_that_cannot_hold_the_largest_toy_is_refused(data_folder: Path) -> None:
-    pools = {"mixture": {"w": 1.0}, **POOLS, "expected": 100.0}
+    pools = {"mixture": {"w": 0.5, "qcd": 0.5}, **POOLS, "expected": 100.0}
     with pytest.raises(NotEnoughEventsError, match=r"at least 150: enlarge pools\.toys"):
         check_config(from_files(data_folder, pools=pools | {"toys": 149}))
     check_config(from_files(data_folder, pools=pools | {"toys": 150}))

@@ -10,7 +10,7 @@ from unseen.embed import TrainingConfig
 from unseen.embed.rehearsal import rehearse
 from unseen.errors import NotEnoughEventsError, UnknownNameError, UnseenError
 from unseen.events import Schema
-from unseen.simulate.truth import RECORD
+from unseen.simulate.recorded import recorded
 
 __all__ = ["check_settings", "check_training"]
 
@@ -22,7 +22,7 @@ def check_training(config: Config, counts: Mapping[str, int]) -> None:
 
     Errors: those of `rehearse`.
     """
-    record = RECORD if config.files is None else None
+    record = recorded(config.simulate) if config.simulate is not None else None
     check_settings(config.train, Schema.load(config.schema_), counts, record, "train")
 
 

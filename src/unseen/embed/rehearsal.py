@@ -66,5 +66,5 @@ def _check_labels(config: TrainingConfig, events: Events, counts: Mapping[str, i
     full = [replace(factor, code=np.repeat(factor.code[::COPIES][: len(number)], number)) for factor in sure]
     n = sum(number)
     _, names, _ = classify(full, n, config.labels.least, config.labels.rare == "merge")
-    if n and len(sure) == len(factors):
+    if len(sure) == len(factors):
         check_classes(config, names, n)

@@ -10,20 +10,7 @@ from numpy.typing import NDArray
 from unseen.simulate.particles import Particles
 from unseen.simulate.pythia import RawBatch
 
-__all__ = ["RECORD", "final_state", "hard_process"]
-
-# What a simulated sample knows of every event: which generated one it is, the part of the phase space, and the truths.
-RECORD = (
-    "source",
-    "slice",
-    "pt_hat",
-    "m_hat",
-    "n_taus",
-    "true_lepton",
-    "true_lepton_pt",
-    "n_true_leptons",
-    "true_met",
-)
+__all__ = ["final_state", "hard_process"]
 
 Record = dict[str, NDArray[Any]]
 NEUTRINOS = (12, 14, 16)
