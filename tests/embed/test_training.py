@@ -16,7 +16,7 @@ from tests.embed.toy import objective_settings, toy_events, toy_settings
 from unseen.embed import OBJECTIVES, TrainingConfig, linear_probe, train
 from unseen.embed.data import split_by_source
 from unseen.embed.loop import learning_rate_factor
-from unseen.errors import CorruptFileError, NotEnoughEventsError
+from unseen.errors import NotEnoughEventsError
 from unseen.events import Events
 from unseen.events.normalisation import Normalisation
 
@@ -139,28 +139,6 @@ def test_a_finished_training_is_not_repeated_but_another_one_is(toy: Events, tmp
         train(toy, toy_settings(), tmp_path, seed=2, progress=stop_after(1))
     train(toy, toy_settings(), tmp_path, seed=1)
     assert content(tmp_path) == first
-
-
-def test_a_checkpoint_that_cannot_be_continued_is_named(toy: Events, tmp_path: Path) -> None:
-    with pytest.raises(StopHereError):
-        train(toy, toy_settings(), tmp_path, seed=1, progress=stop_after(1))
-    checkpoint = tmp_path / "last.ckpt"
-    whole = checkpoint.read_bytes()
-    checkpoint.write_bytes(whole[:1000])
-    with pytest.raises(CorruptFileError, match=r"last\.ckpt is damaged"):
-        train(toy, toy_settings(), tmp_path, seed=1)
-    checkpoint.write_bytes(whole)
-    content = torch.load(checkpoint, weights_only=True)
-    content["callbacks"]["Bookkeeping"]["format"] = 99
-    torch.save(content, checkpoint)
-    with pytest.raises(CorruptFileError, match="has format 99, this version of unseen continues format"):
-        train(toy, toy_settings(), tmp_path, seed=1)
-    torch.save({"weights": torch.ones(3)}, checkpoint)
-    with pytest.raises(CorruptFileError, match="damaged"):
-        train(toy, toy_settings(), tmp_path, seed=1)
-    torch.save([1, 2], checkpoint)
-    with pytest.raises(CorruptFileError, match="damaged"):
-        train(toy, toy_settings(), tmp_path, seed=1)
 
 
 def test_the_checkpoint_of_another_training_is_replaced(toy: Events, tmp_path: Path) -> None:

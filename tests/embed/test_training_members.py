@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from unseen.errors import (
     SchemaError,
 )
 from unseen.events import Events
+from unseen.events.sealed import write_sealed_json
 from unseen.seeds import small_seed
 
 SETTINGS = toy_settings(epochs=1, folds=3)
@@ -187,6 +189,20 @@ def test_a_class_that_a_model_would_not_see_is_named_before_any_training(toy: Ev
         train(with_rare(toy, held[:2].tolist()), toy_settings(epochs=1), tmp_path, seed=1)
 
 
+def test_an_ensemble_without_a_hash_of_its_description_still_opens(
+    trained: tuple[Path, Ensemble], toy: Events, tmp_path: Path
+) -> None:
+    shutil.copytree(trained[0], tmp_path / "old")
+    path = tmp_path / "old" / "ensemble.json"
+    content = json.loads(path.read_text())
+    del content["content_sha256"]
+    path.write_text(json.dumps(content | {"format_version": 1}))
+    np.testing.assert_array_equal(unseen.load(tmp_path / "old").embed(toy), trained[1].embed(toy))
+    path.write_text(json.dumps(content))
+    with pytest.raises(CorruptFileError, match="does not match its own hash"):
+        unseen.load(tmp_path / "old")
+
+
 def test_a_damaged_ensemble_is_named(trained: tuple[Path, Ensemble], tmp_path: Path) -> None:
     content = json.loads((trained[0] / "ensemble.json").read_text())
     for change, message in (
@@ -194,8 +210,12 @@ def test_a_damaged_ensemble_is_named(trained: tuple[Path, Ensemble], tmp_path: P
         ({"members": []}, "damaged"),
         ({"members": content["members"][:2]}, "lists members"),
     ):
-        (tmp_path / "ensemble.json").write_text(json.dumps(content | change))
+        write_sealed_json(tmp_path / "ensemble.json", content | change)
         with pytest.raises(CorruptFileError, match=message):
+            unseen.load(tmp_path)
+    for change in ({"seed": 2}, {"format_version": 1, "folds": 2}):
+        (tmp_path / "ensemble.json").write_text(json.dumps(content | change))
+        with pytest.raises(CorruptFileError, match="does not match its own hash"):
             unseen.load(tmp_path)
     (tmp_path / "ensemble.json").write_text("{")
     with pytest.raises(CorruptFileError, match="damaged"):

@@ -110,7 +110,7 @@ def _metadata(model: Model, exporter: str) -> dict[str, str]:
 
 
 def _first_events(model: Model, events: Events) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    model.normalisation.check(events.schema)
+    model.check(events)
     if len(events) < 2:
         raise ExportError(f"a check needs two events or more; {len(events)} were given")
     return events.objects[:N_CHECKED], events.present[:N_CHECKED]

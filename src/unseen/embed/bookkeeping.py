@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,17 +11,17 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
+from unseen.embed.checkpoint import BOOK, CHECKPOINT_FORMAT, seal_checkpoint
 from unseen.embed.diagnosis import DIAGNOSIS, Step, write_diagnosis
 from unseen.embed.gather import rank
 from unseen.embed.settings import TrainingConfig
-from unseen.errors import CorruptFileError, NonFiniteError
+from unseen.errors import NonFiniteError
 from unseen.events.atomic import write_whole
 from unseen.seeds import small_seed
 
-__all__ = ["CHECKPOINT_FORMAT", "Bookkeeping", "read_checkpoint"]
+__all__ = ["Bookkeeping"]
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
-CHECKPOINT_FORMAT = 2
 
 
 @dataclass(eq=False)
@@ -39,6 +38,11 @@ class Bookkeeping(pl.Callback):
     progress: Progress | None = None
     history: list[dict[str, float | int | None]] = field(default_factory=list)
     best: dict[str, Tensor] | None = None
+
+    @property
+    def state_key(self) -> str:
+        """Under which Lightning keeps the state in the checkpoint."""
+        return BOOK
 
     @property
     def epoch(self) -> int:
@@ -100,35 +104,10 @@ class Bookkeeping(pl.Callback):
             return
         with write_whole(self.checkpoint) as temporary:
             trainer.save_checkpoint(temporary)
+            seal_checkpoint(temporary)
 
     def diverged(self, step: Step, kind: str, n_steps: int) -> NonFiniteError:
         """The error for a step that is not finite, whose batch and weights are written beside the checkpoint."""
         path = self.checkpoint.parent / DIAGNOSIS
         path = path.with_stem(f"{path.stem}-{rank()}") if rank() else path
         return write_diagnosis(path, step, kind, self.epoch, n_steps, self.config.lr)
-
-
-def read_checkpoint(path: Path) -> dict[str, Any] | None:
-    """What a checkpoint holds (`book`: the bookkeeping, `state_dict`: all weights); None if there is none.
-
-    Errors: CorruptFileError (damaged, or written by another version).
-    """
-    if not path.is_file():
-        return None
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        book = content["callbacks"][Bookkeeping.__qualname__]
-        checkpoint = {"book": book, "state_dict": content["state_dict"]}
-        format_version = book.get("format")
-        if format_version == CHECKPOINT_FORMAT:
-            _ = book["fingerprint"], book["history"], book["best"]
-    except (RuntimeError, KeyError, TypeError, AttributeError, EOFError, pickle.UnpicklingError) as error:
-        raise CorruptFileError(
-            f"checkpoint {path} is damaged ({error!r}); delete it to train from the start"
-        ) from error
-    if format_version != CHECKPOINT_FORMAT:
-        raise CorruptFileError(
-            f"checkpoint {path} has format {format_version}, this version of unseen continues format "
-            f"{CHECKPOINT_FORMAT}; delete it to train from the start"
-        )
-    return checkpoint

@@ -41,7 +41,7 @@ def embed_on(
 
     `progress` is told how many of the events are done. Errors: SchemaError, NonFiniteError, those of `workers`.
     """
-    model.normalisation.check(events.schema)
+    model.check(events)
     starts = range(0, len(events), events_per_job)
     stops = [start + events_per_job for start in starts]
     jobs = [Block(i, events.objects[i:j], events.present[i:j]) for i, j in zip(starts, stops, strict=True)]

@@ -15,12 +15,16 @@ from unseen.embed.folds import Identity, fold_of
 from unseen.embed.model import DESCRIPTION, Model
 from unseen.errors import CorruptFileError, MissingFileError, NotFittedError, UnseenError
 from unseen.events import Events, Schema
-from unseen.events.atomic import write_json
+from unseen.events.sealed import check_seal, write_sealed_json
 
 __all__ = ["ENSEMBLE", "Ensemble", "Member", "load_trained", "plan_members"]
 
 ENSEMBLE = "ensemble.json"
-FORMAT_VERSION = 1
+# Version 1 had no hash of itself.
+FORMAT_VERSION = 2
+READABLE = (1, FORMAT_VERSION)
+SEALED = 2
+REMEDY = "copy or train it again"
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ class Ensemble:
             "identity": self.identity,
             "provenance": dict(self.provenance),
         }
-        write_json(Path(folder) / ENSEMBLE, content)
+        write_sealed_json(Path(folder) / ENSEMBLE, content)
 
     @classmethod
     def load(cls, folder: str | Path) -> Ensemble:
@@ -127,10 +131,10 @@ class Ensemble:
             raise MissingFileError(f"{folder} is not an ensemble: it has no {ENSEMBLE} (was the training finished?)")
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            if content["format_version"] != FORMAT_VERSION:
-                raise CorruptFileError(
-                    f"{path} has format {content['format_version']}, this version reads {FORMAT_VERSION}"
-                )
+            if content["format_version"] not in READABLE:
+                known = " or ".join(map(str, READABLE))
+                raise CorruptFileError(f"{path} has format {content['format_version']}, this version reads {known}")
+            check_seal(content, path, content["format_version"] >= SEALED, REMEDY)
             folds = None if content["folds"] is None else int(content["folds"])
             repeats = 1 + max(int(member["repeat"]) for member in content["members"])
             plan = plan_members(folds, repeats)

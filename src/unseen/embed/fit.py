@@ -15,7 +15,8 @@ from torch import nn
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 from unseen import errors
-from unseen.embed.bookkeeping import Bookkeeping, read_checkpoint
+from unseen.embed.bookkeeping import Bookkeeping
+from unseen.embed.checkpoint import read_checkpoint
 from unseen.embed.data import Batch, Table
 from unseen.embed.launch import Launch
 from unseen.embed.loop import EpochBatches, TrainingModule

@@ -20,14 +20,17 @@ from unseen.embed.passes import ROWS_PER_PASS, passes, run_passes
 from unseen.embed.settings import TrainingConfig
 from unseen.errors import ConfigError, CorruptFileError, MissingFileError, NonFiniteError, ShapeError
 from unseen.events import Events, Schema
-from unseen.events.atomic import file_hash, write_json, write_whole
+from unseen.events.alike import check_alike
+from unseen.events.atomic import file_hash, write_whole
 from unseen.events.normalisation import Normalisation
+from unseen.events.sealed import check_seal, write_sealed_json
 
 __all__ = ["Model"]
 
-# Version 1 had plain inputs only, and no key "scaling".
-FORMAT_VERSION = 2
-READABLE = (1, FORMAT_VERSION)
+# Version 1 had plain inputs only, and no key "scaling"; 1 and 2 had no hash of the description.
+FORMAT_VERSION = 3
+READABLE = (1, 2, FORMAT_VERSION)
+SEALED = 3
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
 
@@ -53,13 +56,18 @@ class Model:
         """Numbers per event."""
         return self.config.encoder.dim
 
+    def check(self, events: Events) -> None:
+        """SchemaError unless the events have slots, features, units and object thresholds as those of the training."""
+        self.normalisation.check(events.schema)
+        check_alike(self.schema, events)
+
     def embed(self, events: Events, batch_size: int = 65536, device: str = "cpu") -> NDArray[np.float32]:
         """The embedding of every event, float32 (n, dim).
 
         `batch_size` bounds the memory; it and the order and number of the events do not change a bit of the result.
-        Errors: SchemaError (other slots or features), NonFiniteError.
+        Errors: SchemaError (as `check`), NonFiniteError.
         """
-        self.normalisation.check(events.schema)
+        self.check(events)
         step = max(1, batch_size // ROWS_PER_PASS) * ROWS_PER_PASS
         slices = [events[i : i + step] for i in range(0, len(events), step)]
         return self.joined([self.block(part.objects, part.present, device) for part in slices])
@@ -88,7 +96,10 @@ class Model:
         return z
 
     def save(self, folder: str | Path) -> None:
-        """Write model.safetensors, then model.json with its hash, each whole or not at all. Errors: DiskSpaceError."""
+        """Write model.safetensors, then model.json with its hash and that of its own content. Errors: DiskSpaceError.
+
+        Each is written whole or not at all.
+        """
         folder = Path(folder)
         tensors = {name: value.contiguous().cpu() for name, value in self.network.encoder.state_dict().items()}
         with write_whole(folder / WEIGHTS) as temporary:
@@ -104,12 +115,13 @@ class Model:
             "seed": self.seed,
             "provenance": dict(self.provenance),
         }
-        write_json(folder / DESCRIPTION, content)
+        write_sealed_json(folder / DESCRIPTION, content)
 
     @classmethod
     def load(cls, folder: str | Path) -> Model:
-        """Open a model folder; nothing in it can run code.
+        """Open a model folder; nothing in it can run code. Both files are verified by their hashes.
 
+        Descriptions of the formats 1 and 2 have no hash of their own and are taken as they are; `save` adds one.
         Errors: MissingFileError, CorruptFileError (damaged, or files of two different models), NonFiniteError
         (weights), UnknownNameError (an encoder that this version does not have).
         """
@@ -164,6 +176,7 @@ def _description(folder: Path) -> dict[str, Any]:
             f"{path} is not a model description of format {' or '.join(map(str, READABLE))}; "
             "was it written by a newer version of unseen?"
         )
+    check_seal(content, path, content["format_version"] >= SEALED, "copy or train the model again")
     return content
 
 

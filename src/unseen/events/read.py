@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 
 from unseen.errors import CorruptFileError, MissingFileError, SchemaError, did_you_mean
 from unseen.events.adc2021 import DATASET, read_adc2021
+from unseen.events.alike import difference
 from unseen.events.events import Events
 from unseen.events.sample import Sample, _in_memory
 from unseen.events.schema import ADC2021, Schema, Selection
@@ -42,7 +44,8 @@ READERS: dict[str, Callable[[Path, Schema | None], Events]] = {".h5": _read_hdf5
 def read(path: str | Path, schema: Schema | str | None = None, select: bool | Selection = False) -> Events:
     """Read events from a sample folder, a shard, or an ADC2021 HDF5 file.
 
-    `schema`: a Schema, the name of a built-in one or a YAML file, needed where the file does not carry it.
+    `schema`: a Schema, the name of a built-in one or a YAML file, needed where the file does not carry it. A file that
+    does has to have its layout and units; the events then have its selection.
     `select`: True applies the schema's own selection, or give a Selection.
     Errors: MissingFileError, CorruptFileError, SchemaError, NonFiniteError.
 
@@ -61,8 +64,21 @@ def read(path: str | Path, schema: Schema | str | None = None, select: bool | Se
         raise SchemaError(
             f"cannot read '{path.suffix}' files ({path}); supported: folders with sample.json, {sorted(READERS)}"
         )
-    if layout is not None and events.schema.collections != layout.collections:
-        raise SchemaError(f"{path} holds schema '{events.schema.name}', not '{layout.name}'")
+    if layout is not None:
+        events = _with_selection(events, layout, path)
     if select is False:
         return events
-    return apply_selection(events, (layout or events.schema).selection if select is True else select)
+    return apply_selection(events, events.schema.selection if select is True else select)
+
+
+def _with_selection(events: Events, layout: Schema, path: Path) -> Events:
+    """The events with the selection of `layout`, so that they say which one belongs to them, if they are of it."""
+    stored = events.schema
+    found = difference(layout, stored)
+    if found is None and stored.collections != layout.collections:
+        found = "those of this schema", "other thresholds or type codes in its collections"
+    if found is not None:
+        raise SchemaError(
+            f"{path} holds schema '{stored.name}', not '{layout.name}': it has {found[1]}, not {found[0]}"
+        )
+    return replace(events, schema=stored.model_copy(update={"selection": layout.selection}))

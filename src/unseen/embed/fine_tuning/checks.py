@@ -73,11 +73,11 @@ def check_partners(events: Events, training: TrainingConfig) -> None:
 
 
 def _same_schema(trained: Schema, given: Schema) -> None:
-    layout = [(s.collections, s.features) for s in (trained, given)]
+    layout = [(s.collections, s.features, s.units) for s in (trained, given)]
     if layout[0] != layout[1]:
         raise SchemaError(
             f"the model was trained on schema '{trained.name}', these events have '{given.name}' with other "
-            "collections or features: read them with the model's schema (unseen.read(path, schema=model.schema))"
+            "collections, features or units: read them with the model's schema (unseen.read(path, schema=model.schema))"
         )
     if trained.selection != given.selection:
         raise SchemaError(

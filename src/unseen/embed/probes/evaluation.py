@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from unseen.embed.model import Model
@@ -28,6 +29,7 @@ __all__ = ["MOST_EVENTS", "Evaluation", "evaluate", "evaluate_arrays"]
 
 MOST_EVENTS = 100_000
 RAW_PROBES = ("linear", "trees")
+BLOCK = 16384  # events at once: features of pairs of objects take room
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,9 @@ def evaluate(
     name are left out. Without it the events count as they come, with their weights. `raw` also probes the encoder's
     inputs, linearly and with boosted trees. Of more than `max_events` events a random part is used; rows that share
     `record["source"]` are copies of one generated event and stay together.
-    Errors: as `probe`; SchemaError (events of another layout than the model's).
+    Errors: as `probe`; SchemaError (as `Model.check`).
     """
-    model.normalisation.check(events.schema)
+    model.check(events)
     _check(mixture, [events.label_names[code] for code in np.unique(events.label)], probes)
     if mixture is not None:
         events = events.of(*(name for name, share in mixture.items() if share > 0))
@@ -101,10 +103,7 @@ def evaluate(
     if not raw:
         return found
     inputs = _inputs(model, events)
-    scores = {
-        name: probe(name, np.where(np.isnan(inputs) & (name != "trees"), 0.0, inputs), target, names, **options)
-        for name in RAW_PROBES
-    }
+    scores = {name: probe(name, inputs, target, names, **options) for name in RAW_PROBES}
     return Evaluation(**{**_fields(found), "raw": scores})
 
 
@@ -183,9 +182,17 @@ def _some(groups: NDArray[Any], most: int | None, seed: int) -> NDArray[np.bool_
 
 
 def _inputs(model: Model, events: Events) -> NDArray[np.float64]:
-    """What the encoder is given, (n, slots x features): normalised features, NaN where an object is absent."""
-    values = model.normalisation.apply(events.objects, events.present)
-    return np.where(events.present[..., None], values, np.nan).reshape(len(events), -1).astype(np.float64)
+    """What the encoder is fed (n, columns): features of the objects, 0 where absent; which are present; of the event.
+
+    Not the features of pairs, which `pair-transformer` makes of the objects itself.
+    """
+    inputs, blocks = model.network.cpu().eval().inputs, []
+    for i in range(0, len(events), BLOCK):
+        x, present = torch.tensor(events.objects[i : i + BLOCK]), torch.tensor(events.present[i : i + BLOCK])
+        with torch.inference_mode():
+            fed = inputs(x, present)
+            blocks.append(fed.beside(torch.cat([fed.objects.flatten(1), fed.present], dim=1)).double().numpy())
+    return np.concatenate(blocks)
 
 
 def _fields(found: Evaluation) -> dict[str, Any]:
