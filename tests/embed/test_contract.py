@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from pydantic import ValidationError
 
 from tests.embed.toy import objective_settings, toy_batch, toy_problem, toy_settings
 from unseen.embed import ENCODERS, OBJECTIVES, Model, TrainingConfig, train
+from unseen.embed.encoders import EncoderConfig
 from unseen.embed.inputs import INPUTS, learn_scaling
 from unseen.embed.network import Network
 from unseen.embed.objectives import Problem
@@ -18,20 +21,41 @@ from unseen.errors import ConfigError, UnknownNameError
 from unseen.events import ADC2021, Events, Schema
 from unseen.events.normalisation import Normalisation
 
-encoders = pytest.mark.parametrize("name", sorted(ENCODERS))
+
+def choices(kind: type[EncoderConfig]) -> Iterator[tuple[str, object]]:
+    """The settings of an encoder that are a choice among a few, with every value that is not the default."""
+    for field, info in kind.model_fields.items():
+        values = (False, True) if info.annotation is bool else get_args(info.annotation)
+        if field != "name" and (info.annotation is bool or get_origin(info.annotation) is Literal):
+            yield from ((field, value) for value in values if value != info.default)
+
+
+# Every encoder as it is, and with every other choice that it has: no pooling or mask goes untested.
+VARIANTS: dict[str, dict[str, object]] = {name: {"name": name} for name in sorted(ENCODERS)}
+VARIANTS |= {
+    f"{name}, {field} {value}": {"name": name, field: value}
+    for name in sorted(ENCODERS)
+    for field, value in choices(ENCODERS[name])
+}
+INVARIANT = {key: variant for key, variant in VARIANTS.items() if ENCODERS[str(variant["name"])].invariant}
+encoders = pytest.mark.parametrize("encoder", list(VARIANTS.values()), ids=list(VARIANTS))
 objectives = pytest.mark.parametrize("name", sorted(OBJECTIVES))
 FED: dict[str, object] = {name: name for name in sorted(INPUTS)}
 FED["physics without event features"] = {"name": "physics", "event_features": False}
 fed = pytest.mark.parametrize("inputs", list(FED.values()), ids=list(FED))
 
 
-def network(name: str, inputs: object, events: Events, **settings: object) -> Network:
+Settings = dict[str, object]
+
+
+def network(encoder: str | Settings, inputs: object, events: Events, **settings: object) -> Network:
     """An untrained network with the scaling of the events."""
-    return untrained(name, inputs, events, **settings).network
+    return untrained(encoder, inputs, events, **settings).network
 
 
-def untrained(name: str, inputs: object, events: Events, **settings: object) -> Model:
-    config = toy_settings(encoder={"name": name, **settings}, inputs=inputs)
+def untrained(encoder: str | Settings, inputs: object, events: Events, **settings: object) -> Model:
+    named = {"name": encoder} if isinstance(encoder, str) else encoder
+    config = toy_settings(encoder={**named, **settings}, inputs=inputs)
     torch.manual_seed(1)
     normalisation = Normalisation.fit(events, log_pt=True)
     scaling = learn_scaling(config.inputs, events, normalisation, config.encoder.needs_pairs)
@@ -59,8 +83,8 @@ def unmeasured(schema: Schema) -> Normalisation:
 @encoders
 @fed
 @pytest.mark.parametrize("dim", [1, 4, 7])
-def test_encoder_shape(name: str, inputs: object, dim: int, toy: Events) -> None:
-    module = network(name, inputs, toy, dim=dim)
+def test_encoder_shape(encoder: Settings, inputs: object, dim: int, toy: Events) -> None:
+    module = network(encoder, inputs, toy, dim=dim)
     x, present = tensors(toy[:100])
     for n in (0, 1, 10):
         assert module(x[:n], present[:n]).shape == (n, dim)
@@ -68,8 +92,8 @@ def test_encoder_shape(name: str, inputs: object, dim: int, toy: Events) -> None
 
 @encoders
 @fed
-def test_absent_objects_never_matter(name: str, inputs: object, toy: Events) -> None:
-    module = network(name, inputs, toy)
+def test_absent_objects_never_matter(encoder: Settings, inputs: object, toy: Events) -> None:
+    module = network(encoder, inputs, toy)
     x, present = tensors(toy)
     for nonsense in (1e3, -7.0, float("nan"), float("inf")):
         garbage = torch.where(present[..., None], x, torch.full_like(x, nonsense)).requires_grad_()
@@ -83,8 +107,8 @@ def test_absent_objects_never_matter(name: str, inputs: object, toy: Events) -> 
 
 @encoders
 @fed
-def test_events_without_objects_and_full_ones_are_finite(name: str, inputs: object, toy: Events) -> None:
-    module = network(name, inputs, toy)
+def test_events_without_objects_and_full_ones_are_finite(encoder: Settings, inputs: object, toy: Events) -> None:
+    module = network(encoder, inputs, toy)
     x, present = tensors(toy[:4])
     for there in (torch.zeros_like(present), torch.ones_like(present)):
         filled = torch.where(there[..., None], x + 1, torch.zeros_like(x))
@@ -92,10 +116,10 @@ def test_events_without_objects_and_full_ones_are_finite(name: str, inputs: obje
         assert torch.isfinite(module(torch.zeros_like(x), there)).all()
 
 
-@pytest.mark.parametrize("name", [name for name in sorted(ENCODERS) if ENCODERS[name].invariant])
+@pytest.mark.parametrize("encoder", list(INVARIANT.values()), ids=list(INVARIANT))
 @fed
-def test_the_order_of_objects_of_one_type_does_not_matter(name: str, inputs: object, toy: Events) -> None:
-    module = network(name, inputs, toy)
+def test_the_order_of_objects_of_one_type_does_not_matter(encoder: Settings, inputs: object, toy: Events) -> None:
+    module = network(encoder, inputs, toy)
     x, present = tensors(toy)
     order = torch.tensor([0, 3, 1, 4, 2])
     # float32 sums in another order
@@ -104,8 +128,8 @@ def test_the_order_of_objects_of_one_type_does_not_matter(name: str, inputs: obj
 
 @encoders
 @fed
-def test_gradients_reach_every_parameter_of_an_encoder(name: str, inputs: object, toy: Events) -> None:
-    module = network(name, inputs, toy)
+def test_gradients_reach_every_parameter_of_an_encoder(encoder: Settings, inputs: object, toy: Events) -> None:
+    module = network(encoder, inputs, toy)
     module(*tensors(toy)).square().sum().backward()
     for parameter, value in module.named_parameters():
         assert value.grad is not None, parameter
@@ -114,8 +138,8 @@ def test_gradients_reach_every_parameter_of_an_encoder(name: str, inputs: object
 
 
 @encoders
-def test_a_model_survives_the_disk(name: str, toy: Events, tmp_path: Path) -> None:
-    model = train(toy, toy_settings(encoder=name, inputs="physics", epochs=1), tmp_path / "a", seed=3)
+def test_a_model_survives_the_disk(encoder: Settings, toy: Events, tmp_path: Path) -> None:
+    model = train(toy, toy_settings(encoder=encoder, inputs="physics", epochs=1), tmp_path / "a", seed=3)
     model.save(tmp_path / "b")
     again = Model.load(tmp_path / "b")
     np.testing.assert_array_equal(again.embed(toy), model.embed(toy))
@@ -127,8 +151,8 @@ def test_a_model_survives_the_disk(name: str, toy: Events, tmp_path: Path) -> No
 
 @encoders
 @fed
-def test_an_embedding_does_not_depend_on_its_neighbours(name: str, inputs: object, toy: Events) -> None:
-    model = untrained(name, inputs, toy)
+def test_an_embedding_does_not_depend_on_its_neighbours(encoder: Settings, inputs: object, toy: Events) -> None:
+    model = untrained(encoder, inputs, toy)
     many = Events.concatenate([toy] * 2)
     z = model.embed(many)
     order = np.random.default_rng(0).permutation(len(many))
@@ -245,11 +269,42 @@ def test_unknown_names_get_a_suggestion(content: dict[str, object], message: str
         TrainingConfig.parse(content)
 
 
+def test_every_choice_that_an_encoder_has_is_tested() -> None:
+    assert {"mlp, mask_inputs False", "transformer, pooling mean", "pair-transformer, pooling mean"} <= VARIANTS.keys()
+
+
 @encoders
-def test_an_embedding_needs_a_dimension(name: str) -> None:
+def test_an_embedding_needs_a_dimension(encoder: Settings) -> None:
     for dim in (0, -1, 1.5):
         with pytest.raises(ConfigError, match="dim"):
-            TrainingConfig.parse({"encoder": {"name": name, "dim": dim}})
+            TrainingConfig.parse({"encoder": {**encoder, "dim": dim}})
+
+
+@pytest.mark.parametrize("name", ["transformer", "pair-transformer"])
+def test_mean_pooling_is_the_mean_of_the_present_objects(name: str, toy: Events) -> None:
+    """Without layers between: the readout of the mean, whether absent objects are left out or masked."""
+    module = network(name, "plain", toy, pooling="mean")
+    x, present = tensors(toy)
+    fed = module.inputs(x, present)
+    encoder = module.encoder
+    encoder.layers = torch.nn.ModuleList()
+    slots = torch.arange(x.shape[1])
+    objects, there = encoder.embed(fed.objects, slots), present[..., None]
+    mean = torch.where(there, objects, 0.0).sum(1) / there.sum(1).clamp(min=1)
+    # float32 sums in another order
+    torch.testing.assert_close(encoder.packed(fed), mean, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(encoder.masked(fed), mean, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "encoder", [v for v in VARIANTS.values() if "pooling" in ENCODERS[str(v["name"])].model_fields]
+)
+@fed
+def test_leaving_objects_out_and_masking_them_is_the_same(encoder: Settings, inputs: object, toy: Events) -> None:
+    module = network(encoder, inputs, toy)
+    x, present = tensors(toy)
+    fed = module.inputs(x, present)
+    torch.testing.assert_close(module.encoder.masked(fed), module.encoder.packed(fed), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from tests.embed.probes.clouds import clouds
-from tests.embed.toy import toy_events, toy_settings
+from tests.embed.test_contract import untrained
+from tests.embed.toy import SCHEMA, toy_events, toy_settings
 from unseen.embed import Evaluation, Model, evaluate, train
-from unseen.embed.probes import PROBES, evaluate_arrays, probe
+from unseen.embed.probes import PROBES, evaluate_arrays, evaluation, probe
 from unseen.errors import ConfigError, NotEnoughEventsError, SchemaError, UnknownNameError, UnknownProcessError
 from unseen.events import Events
 
@@ -42,6 +44,41 @@ def test_the_inputs_of_toy_events_tell_the_classes(model: Model) -> None:
     found = evaluate(model, toy_events(1500, 2), probes=())
     assert found.probes == {}
     assert found.raw["trees"].balanced_accuracy > 0.5
+
+
+@pytest.mark.parametrize("inputs", ["plain", "physics", {"name": "physics", "event_features": False}])
+def test_the_inputs_that_are_probed_are_those_of_the_encoder(inputs: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a multilayer perceptron flattens is what its first layer is given: features, presence, event features."""
+    model = untrained("mlp", inputs, toy_events(600, 1))
+    events = toy_events(300, 2)
+    given: list[torch.Tensor] = []
+    hook = model.network.encoder.layers[0].register_forward_pre_hook(lambda _, args: given.append(args[0]))
+    model.network(torch.tensor(events.objects), torch.tensor(events.present))
+    hook.remove()
+    asked: list[np.ndarray] = []
+    monkeypatch.setattr(evaluation, "probe", lambda name, z, *args, **options: asked.append(z))
+    monkeypatch.setattr(evaluation, "BLOCK", 128)  # of more than one block
+    evaluate(model, events, probes=())
+    assert len(asked) == 2
+    for columns in asked:
+        np.testing.assert_array_equal(columns, given[0].numpy())
+
+
+def test_physics_inputs_tell_by_features_of_the_event_what_plain_ones_do_not() -> None:
+    """Classes differ in the angle between two jets alone, 0 or pi, at any azimuth: plain inputs are linearly blind."""
+    rng = np.random.default_rng(4)
+    label = rng.integers(0, 2, 2000)
+    objects = np.zeros((2000, 5, 3))
+    objects[..., 0] = 50.0
+    objects[:, 1:3, 1] = rng.normal(size=(2000, 2))
+    objects[:, 1, 2] = rng.uniform(-np.pi, np.pi, 2000)
+    objects[:, 2, 2] = objects[:, 1, 2] + np.pi * label
+    objects[:, 2, 2] -= 2 * np.pi * (objects[:, 2, 2] > np.pi)
+    present = np.broadcast_to(np.arange(5) < 3, (2000, 5))
+    events = Events.create(SCHEMA, objects, present, label=label, label_names=("a", "b"))
+    raw = {name: evaluate(untrained("mlp", name, events), events, probes=()).raw for name in ("plain", "physics")}
+    assert raw["physics"]["linear"].accuracy > 0.95
+    assert raw["plain"]["linear"].accuracy < 0.6  # a half, within four errors of 600 scored events
 
 
 def test_measures_are_weighted_to_the_mixture() -> None:

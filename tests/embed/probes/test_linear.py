@@ -32,6 +32,14 @@ def test_equal_seeds_give_equal_results_and_scale_does_not_matter() -> None:
     assert linear_probe(z * [1.0, 1e4, 1e-4], target, "abc", seed=1).accuracy == pytest.approx(first.accuracy, abs=1e-3)
 
 
+def test_a_constant_column_says_nothing_whatever_the_weights() -> None:
+    z, target = clouds(1.0)
+    weight = np.random.default_rng(2).exponential(size=len(z))
+    beside = np.column_stack([z, np.ones(len(z)), np.full(len(z), -0.3)])
+    plain = linear_probe(z, target, "abc", weight=weight)
+    assert linear_probe(beside, target, "abc", weight=weight).accuracy == pytest.approx(plain.accuracy, abs=1e-3)
+
+
 def test_copies_stay_on_one_side() -> None:
     """A random code per generated event is remembered by copies that straddle, and useless if they do not."""
     rng = np.random.default_rng(1)

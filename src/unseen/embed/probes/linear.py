@@ -17,18 +17,24 @@ MAX_STEPS = 2000
 
 
 def logistic(fit: Part, weight: NDArray[np.float64], x: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    """Logistic regression on columns standardised with the weighted moments of the fit; Errors: ConvergenceError."""
+    """Logistic regression on columns standardised with the weighted moments of the fit. Errors: ConvergenceError.
+
+    A column that is the same for all events of the fit says nothing, whatever it is for the others.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
-    scaler = StandardScaler().fit(fit.x, sample_weight=weight)
+    # Of a constant other than 0 rounding makes a weighted variance below 0.
+    told = np.ptp(fit.x, axis=0) > 0
+    known, asked = np.where(told, fit.x, 0.0), np.where(told, x, 0.0)
+    scaler = StandardScaler().fit(known, sample_weight=weight)
     classifier = LogisticRegression(max_iter=MAX_STEPS, random_state=small_seed(seed, "probe"))
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         try:
-            classifier.fit(scaler.transform(fit.x), fit.y, sample_weight=weight)
+            classifier.fit(scaler.transform(known), fit.y, sample_weight=weight)
         except ConvergenceWarning as error:
             raise ConvergenceError(f"the linear probe did not converge in {MAX_STEPS} steps") from error
-    probability: NDArray[np.float64] = classifier.predict_proba(scaler.transform(x))
+    probability: NDArray[np.float64] = classifier.predict_proba(scaler.transform(asked))
     return probability
