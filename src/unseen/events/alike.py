@@ -65,10 +65,11 @@ def _check_thresholds(trained: Collection, schema: Schema, events: Events) -> No
     name, given = trained.name, events.schema.collection(trained.name)
     ours, theirs = _after(trained, schema.selection.objects), _after(given, events.schema.selection.objects)
     if theirs[0] > ours[0] or theirs[1] < ours[1]:
+        again = "Read them with that schema: unseen.read(path, schema=model.schema, select=True)"
+        remedy = again if _stored(given) == _stored(trained) else "Store them with that schema, or train on such events"
         raise SchemaError(
             f"events of schema '{events.schema.name}' have {name} {_say(theirs)}, those of '{schema.name}', which were "
-            f"trained on, {_say(ours)}: objects in between would be missing. Read them with that schema: "
-            "unseen.read(path, schema=model.schema, select=True)"
+            f"trained on, {_say(ours)}: objects in between would be missing. {remedy}"
         )
     # Equal after the selection: whether it was applied is not known, but what was never stored has not been learned.
     limits = ours if theirs != ours else _stored(trained)
