@@ -89,7 +89,7 @@ def simulate_stage(run: RunContext) -> None:
         simulated(run.config, folder, run.workers, run.display, run.cluster)
 
     # The samples check and continue their own shards. The number of threads does not matter to them.
-    settings = simulation_config(run.config).model_dump(mode="json")
+    settings = simulation_config(run.config).described()
     run.stage("simulate", settings, work, ("train/sample.json", "test/sample.json"), keep=True)
 
 

@@ -52,17 +52,18 @@ class Rehadronising:
             import awkward as ak
 
             records, parent = ak.to_packed(records[made]), parent[made]
-        return RawBatch(records, len(events), parent, {name: np.array(info[name])[parent] for name in INFO})
+        known = {name: np.array(values)[parent] for name, values in info.items()}
+        return RawBatch(records, len(events), parent, known, self._partons.weight_names())
 
     def cross_section(self) -> tuple[float, float]:
         """Pythia's estimate so far and its error, in pb; an event counts once."""
         return self._partons.cross_section()
 
-    def _generate(self, n: int) -> tuple[list[Any], dict[str, list[float]]]:
-        """Parton-level event records, and their values of INFO."""
+    def _generate(self, n: int) -> tuple[list[Any], dict[str, list[Any]]]:
+        """Parton-level event records, and their values of INFO and weights."""
         pythia, copy = self._partons.pythia, pythia_module().Event
         events: list[Any] = []
-        info: dict[str, list[float]] = {name: [] for name in INFO}
+        info: dict[str, list[Any]] = {name: [] for name in (*INFO, "weights")}
         with captured():
             for _ in range(n):
                 if pythia.next():
@@ -70,6 +71,7 @@ class Rehadronising:
                     about = pythia.infoPython()
                     for name in INFO:
                         info[name].append(float(getattr(about, name)()))
+                    info["weights"].append(tuple(about.weightValueVector()))
         return events, info
 
 

@@ -15,6 +15,7 @@ from unseen.seeds import seed_sequence
 from unseen.simulate.isolation import LeptonCut
 from unseen.simulate.processes import Filter, Process
 from unseen.simulate.settings import ROLES, Resimulations, SimulationConfig
+from unseen.simulate.shower_weights import varied
 
 __all__ = ["LibraryJob", "ShardJob", "fingerprint", "lepton_cut", "plan_libraries", "plan_shards", "software"]
 
@@ -89,6 +90,8 @@ class ShardJob:
         }
         if self.resimulations != Resimulations():  # shards of before this setting stay valid
             wanted["resimulations"] = self.resimulations.model_dump(mode="json")
+        if self.config.shower_weights:
+            wanted["shower_weights"] = varied(())
         return {
             "process": self.name,
             "label": self.process.label,

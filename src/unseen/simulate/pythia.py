@@ -65,7 +65,7 @@ class RawBatch:
     """One `nextBatch` as numpy: the whole event record (N rows), `offsets` (n + 1) and per-event `info` columns.
 
     `parent` (n,) says from which of the `generated` events a record was made: each from its own, unless given. `info`
-    replaces columns of that name.
+    replaces columns of that name. `weight_names` are those of the columns of `weights()`, the nominal weight first.
     """
 
     def __init__(
@@ -74,10 +74,12 @@ class RawBatch:
         generated: int | None = None,
         parent: NDArray[np.int64] | None = None,
         info: Mapping[str, NDArray[Any]] | None = None,
+        weight_names: Sequence[str] = (),
     ):
         events, self._info = batch.layout.contents
         self._columns = events.content.contents
         self._known = dict(info or {})
+        self.weight_names = tuple(weight_names)
         self.offsets: NDArray[np.int64] = np.asarray(events.offsets.data, dtype=np.int64)
         self.generated = len(batch) if generated is None else generated
         self.parent: NDArray[np.int64] = np.arange(len(batch)) if parent is None else parent
@@ -90,6 +92,12 @@ class RawBatch:
     def info(self, name: str) -> NDArray[Any]:
         """An event quantity such as pT2Hat, (n,)."""
         return self._known[name] if name in self._known else np.asarray(self._info.content(name).data)
+
+    def weights(self) -> NDArray[np.float64]:
+        """Event weights, (n, len(weight_names)): the nominal one and those of variations."""
+        known = self._known.get("weights")
+        values = np.asarray(self._info.content("weights").content.data) if known is None else known
+        return values.reshape(len(self.parent), len(self.weight_names))
 
     def all(self) -> Particles:
         """Every entry of the event record."""
@@ -125,7 +133,11 @@ class Generator:
     def batch(self, n: int) -> RawBatch:
         """At most n events; Pythia leaves out the few that it cannot finish."""
         with captured():
-            return RawBatch(self.pythia.nextBatch(n))
+            return RawBatch(self.pythia.nextBatch(n), weight_names=self.weight_names())
+
+    def weight_names(self) -> tuple[str, ...]:
+        """Names of the weights of an event, the nominal one first."""
+        return tuple(str(name) for name in self.pythia.infoPython().weightNameVector())
 
     def cross_section(self) -> tuple[float, float]:
         """Pythia's estimate so far and its error, in pb."""

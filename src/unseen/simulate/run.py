@@ -19,6 +19,7 @@ from unseen.simulate.jobs import ShardJob, plan_libraries, plan_shards, software
 from unseen.simulate.libraries import valid_library
 from unseen.simulate.processes import Process, choose, load_processes
 from unseen.simulate.settings import ROLES, SimulationConfig
+from unseen.simulate.shower_weights import check_variations
 
 __all__ = ["Progress", "simulate"]
 
@@ -94,9 +95,10 @@ def check(config: SimulationConfig, seed: int = 0) -> dict[str, Process]:
     from unseen.simulate.pythia import check_settings
     from unseen.simulate.source import measure_slices
 
+    accepted = check_variations if config.shower_weights else check_settings
     for name, process in chosen.items():
         for part in process.slices or ((),):
-            check_settings(name, (*process.settings, *(part.settings if part else ())))
+            accepted(name, (*process.settings, *(part.settings if part else ())))
     return {
         name: process.model_copy(update={"slices": measure_slices(name, process, seed)})
         for name, process in chosen.items()
@@ -180,7 +182,7 @@ def _describe(
             provenance = {
                 "seed": seed,
                 "role": role,
-                "config": config.model_dump(mode="json"),
+                "config": config.described(),
                 "processes": _summary(infos),
                 "software": software(),
             }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
@@ -57,6 +57,10 @@ class SimulationConfig(BaseModel):
         default=Resimulations(),
         description="In training: simulate one event several times, as positives for contrastive learning.",
     )
+    shower_weights: bool = Field(
+        default=False,
+        description="Store the weights of halved and doubled shower scales: isr_up, isr_down, fsr_up, fsr_down.",
+    )
     shard_size: int = Field(default=5000, gt=0, description="Events per shard that pass the selection.")
     underlying_events: int = Field(default=2000, gt=0, description="Size of each role's library (fast only).")
     decays: int = Field(default=3000, gt=0, description="Library decays of each heavy hadron, per role.")
@@ -69,6 +73,10 @@ class SimulationConfig(BaseModel):
         """Events asked for by process, without zeros."""
         asked = self.train if role == "train" else self.test
         return {name: count for name, count in asked.items() if count}
+
+    def described(self) -> dict[str, Any]:
+        """The settings as JSON. A sample without shower weights is described as before there were any."""
+        return self.model_dump(mode="json", exclude=set() if self.shower_weights else {"shower_weights"})
 
     @property
     def schema_(self) -> Schema:

@@ -18,6 +18,7 @@ from unseen.simulate.processes import Process, Slice
 from unseen.simulate.pythia import FIDELITY, Generator, RawBatch
 from unseen.simulate.redecay import complete, draw, find_candidates
 from unseen.simulate.settings import Resimulations
+from unseen.simulate.shower_weights import shower_weights, varied
 from unseen.simulate.truth import hard_process
 
 __all__ = ["Block", "EventSource", "measure_slices"]
@@ -59,6 +60,8 @@ class EventSource:
     With `resimulations` every generated event is hadronised several times, each with its own chance to be kept, then
     returned several times. Seen alone, each row is distributed like a fresh event, so rows have weight one. Those of
     one event are spread over the block, such that what a cut leaves of it is a random part.
+
+    With `weights` the record has the columns of `shower_weights`, which the rows of an event share.
     """
 
     def __init__(
@@ -73,15 +76,18 @@ class EventSource:
         copies: int = 1,
         trials: int = 400,
         resimulations: Resimulations = Resimulations(),  # noqa: B008
+        weights: bool = False,
     ):
         self.process, self.cut, self.decays, self.trials = process, cut, decays, trials
         self.copies = copies if process.heavy_flavour else 1
-        self.resimulations = resimulations
+        self.resimulations, self.weights, self._name = resimulations, weights, name
         self.slices = process.slices or (Slice(settings=(), cross_section_pb=1.0),)
         self.rng = generator(seed, *path, "source")
         self.tries = self.accepted = self.sources = 0
         self.lost = self.drawn = 0.0
         settings = (*process.settings, *FIDELITY[fidelity], "Check:abortIfVeto=on")
+        if weights:
+            settings = varied(settings)
         if process.heavy_flavour:
             settings = (*settings, *stable_settings())
         self._generators = [
@@ -130,6 +136,8 @@ class EventSource:
         self.sources += batch.generated
         self.accepted += batch.generated
         record = {"slice": np.full(len(particles), index, np.int16), **hard_process(batch)}
+        if self.weights:
+            record |= shower_weights(batch, self._name)
         if self.process.heavy_flavour:
             particles, kept = self._redecay(particles, self._caps(index, batch))
             source, record = source[kept], {key: values[kept] for key, values in record.items()}
