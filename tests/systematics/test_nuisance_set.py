@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from typing import ClassVar, Literal
 
@@ -84,6 +85,8 @@ def test_tables_come_and_go() -> None:
     assert NuisanceSet.parse(written).table() == nuisances.table()
     assert nuisances.table()[2]["size"] == 0.02
     assert nuisances.table()[2]["kind"] == "norm"
+    weights = NuisanceSet.parse(["initial-shower"]).table()  # which a run writes to its folder
+    assert json.loads(json.dumps(weights, allow_nan=False))[0]["size"] is None
     with pytest.raises(UnknownNameError, match="did you mean 'jet-scale'"):
         NuisanceSet.parse(["jet-scales"])
     with pytest.raises(ValidationError, match="siez"):

@@ -71,7 +71,7 @@ def _source(job: ShardJob) -> EventSource:
         copies=job.copies,
         trials=job.config.trials,
         resimulations=job.resimulations,
-        weights=job.config.shower_weights,
+        variations=job.config.shower_weights,
     )
 
 

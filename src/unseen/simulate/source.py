@@ -61,7 +61,7 @@ class EventSource:
     returned several times. Seen alone, each row is distributed like a fresh event, so rows have weight one. Those of
     one event are spread over the block, such that what a cut leaves of it is a random part.
 
-    With `weights` the record has the columns of `shower_weights`, which the rows of an event share.
+    With `variations` the record has the columns of `shower_weights`, which the rows of an event share.
     """
 
     def __init__(
@@ -76,17 +76,17 @@ class EventSource:
         copies: int = 1,
         trials: int = 400,
         resimulations: Resimulations = Resimulations(),  # noqa: B008
-        weights: bool = False,
+        variations: bool = False,
     ):
         self.process, self.cut, self.decays, self.trials = process, cut, decays, trials
         self.copies = copies if process.heavy_flavour else 1
-        self.resimulations, self.weights, self._name = resimulations, weights, name
+        self.resimulations, self.variations, self._name = resimulations, variations, name
         self.slices = process.slices or (Slice(settings=(), cross_section_pb=1.0),)
         self.rng = generator(seed, *path, "source")
         self.tries = self.accepted = self.sources = 0
         self.lost = self.drawn = 0.0
         settings = (*process.settings, *FIDELITY[fidelity], "Check:abortIfVeto=on")
-        if weights:
+        if variations:
             settings = varied(settings)
         if process.heavy_flavour:
             settings = (*settings, *stable_settings())
@@ -136,7 +136,7 @@ class EventSource:
         self.sources += batch.generated
         self.accepted += batch.generated
         record = {"slice": np.full(len(particles), index, np.int16), **hard_process(batch)}
-        if self.weights:
+        if self.variations:
             record |= shower_weights(batch, self._name)
         if self.process.heavy_flavour:
             particles, kept = self._redecay(particles, self._caps(index, batch))

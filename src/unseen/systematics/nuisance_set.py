@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
@@ -66,12 +67,15 @@ class NuisanceSet:
         return cls(table.nuisances)
 
     def table(self) -> list[dict[str, Any]]:
-        """Name, kind, size, prior and reference of every nuisance, for a report; `parse` reads configurations."""
+        """Name, kind, size, prior and reference of every nuisance, for a report; `parse` reads configurations.
+
+        The size is None where one number does not say it: what is written as JSON has no NaN.
+        """
         return [
             {
                 "name": each.name,
                 "kind": each.kind,
-                "size": each.size,
+                "size": None if math.isnan(each.size) else each.size,
                 "prior": each.prior.model_dump(),
                 "reference": each.reference,
             }
