@@ -45,8 +45,13 @@ def test_processes_are_those_of_the_labels_that_events_carry(data_folder: Path) 
 
 
 def test_columns_that_the_simulation_does_not_make_are_refused(data_folder: Path) -> None:
-    with pytest.raises(NuisanceError, match=r"'initial-shower' needs the column 'isr_up' .* 'simulate' makes source"):
+    with pytest.raises(NuisanceError, match=r"'initial-shower' .* 'isr_up' .* makes source.*: set simulate.shower_wei"):
         check("jet-scale", "initial-shower")
+    check("initial-shower", {"name": "final-shower", "label": "fsr"}, simulate={"shower_weights": True})
+    with pytest.raises(NuisanceError, match=r"'pdf' needs the column 'pdf_up' .* makes source, .*fsr_down: leave it"):
+        check(
+            {"name": "weights", "label": "pdf", "up": "pdf_up", "down": "isr_down"}, simulate={"shower_weights": True}
+        )
     with pytest.raises(NuisanceError, match="'pdf' needs the column 'pdf_down'"):
         check({"name": "weights", "label": "pdf", "up": "true_met", "down": "pdf_down"})
     files = {"test": {name: [str(data_folder / "w_more.h5")] for name in ("w", "tt")}}

@@ -260,20 +260,6 @@ def test_views_of_partners_that_nobody_simulates_are_refused_before_work_starts(
         check_config(from_simulation(**heavy, simulate={"copies": 1}))
 
 
-def test_nuisances_need_weights_that_the_simulation_writes(monkeypatch: pytest.MonkeyPatch, data_folder: Path) -> None:
-    monkeypatch.setattr(sources, "check_simulation", lambda *_: {})
-    both = {"systematics": {"nuisances": ["initial-shower", {"name": "final-shower", "label": "fsr"}, "jet-scale"]}}
-    check_config(from_simulation(simulate={"shower_weights": True}, **both))
-    with pytest.raises(ConfigError, match=r"'initial-shower' .* isr_up, isr_down .* set simulate.shower_weights: true"):
-        check_config(from_simulation(**both))
-    own = {"systematics": {"nuisances": [{"name": "weights", "label": "pdf", "up": "pdf_up", "down": "isr_down"}]}}
-    with pytest.raises(
-        ConfigError, match=r"'pdf' reads the column pdf_up .* does not write; it has isr_up, isr_down, "
-    ):
-        check_config(from_simulation(simulate={"shower_weights": True}, **own))
-    check_config(from_files(data_folder, **both))  # which may have them
-
-
 def test_the_simulation_makes_what_the_pools_need_unless_told_otherwise(data_folder: Path) -> None:
     config = from_simulation(data={"signal": {"process": "ato4l", "events": 4}})
     made, planned = simulation_config(config), plan(config)

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from unseen.config import Config
 from unseen.errors import NuisanceError
 from unseen.events import Schema
-from unseen.simulate import SimulationConfig
+from unseen.simulate import SimulationConfig, weight_columns
 from unseen.simulate.recorded import recorded
 from unseen.systematics import NuisanceSet
 from unseen.systematics.checks import checked_nu, processes_there
@@ -36,11 +36,13 @@ def check_nuisances(config: Config, background: Collection[str]) -> None:
 def _check_columns(nuisances: NuisanceSet, settings: SimulationConfig) -> None:
     """NuisanceError if a nuisance reads a column that simulated events do not have."""
     made = recorded(settings)
+    weights = weight_columns(settings.model_copy(update={"shower_weights": True}))
     for nuisance in nuisances.nuisances:
         for column in nuisance.columns:
             if column not in (*made, "label"):
+                way = "set simulate.shower_weights: true" if column in weights else "leave it out"
                 raise NuisanceError(
                     f"nuisance '{nuisance.name}' needs the column '{column}' in the events' record, and 'simulate' "
-                    f"makes {', '.join(made)}: leave it out, or take the events from 'files' that have this column, "
+                    f"makes {', '.join(made)}: {way}, or take the events from 'files' that have this column, "
                     "e.g. with weights of another generator"
                 )

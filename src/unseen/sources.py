@@ -16,7 +16,7 @@ from unseen.events.atomic import file_hash
 from unseen.nuisance_checks import check_nuisances
 from unseen.pools import PoolPlan, plan_pools
 from unseen.progress import Display
-from unseen.simulate import Progress, SimulationConfig, load_processes, simulate, weight_columns
+from unseen.simulate import Progress, SimulationConfig, load_processes, simulate
 from unseen.simulate import check as check_simulation
 from unseen.stored import HEADROOM
 from unseen.training_check import check_training
@@ -85,7 +85,6 @@ def check_config(config: Config, pools: bool = True) -> None:
         settings = simulation_config(config)
         _check_labels(config, settings)
         _check_partners(config, settings)
-        _check_weights(config, settings)
         if pools:
             _check_counts(settings, plan(config))
         check_simulation(settings, config.seed)
@@ -131,20 +130,6 @@ def _check_partners(config: Config, settings: SimulationConfig) -> None:
             "train.views has 'resimulate', but the simulation makes one row of every training event: ask for more, "
             "e.g. simulate.resimulations: {detector: 2}, or leave the view out"
         )
-
-
-def _check_weights(config: Config, settings: SimulationConfig) -> None:
-    """Refuse nuisances that read columns of the record which the simulation does not write."""
-    written = weight_columns(settings)
-    for row in config.systematics.nuisances if config.systematics else ():
-        if absent := [column for column in row.columns if column not in (*written, "label")]:
-            way = f"; it has {', '.join(written)}" if written else ""
-            if set(absent) <= set(weight_columns(settings.model_copy(update={"shower_weights": True}))):
-                way = ": set simulate.shower_weights: true"
-            raise ConfigError(
-                f"systematics: nuisance '{row.parameter}' reads the column {', '.join(absent)} of the events' record, "
-                f"which the simulation does not write{way}"
-            )
 
 
 def _check_counts(settings: SimulationConfig, needed: PoolPlan) -> None:
