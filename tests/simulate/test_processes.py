@@ -55,6 +55,7 @@ def test_unknown_process_gets_a_suggestion() -> None:
     [
         ({"label": "x"}, "process 'x': settings"),
         ({"label": "x", "settings": ["# off"]}, "comment"),
+        ({"label": "x", "settings": ["PhaseSpace:bias2Selection = on"]}, "gives events weights"),
         ({"label": "x", "settings": ["Top:gg2ttbar=on"], "crossection": 1}, "crossection"),
         ({"label": "x", "settings": ["Top:gg2ttbar=on"], "cross_section_pb": -1}, "cross_section_pb"),
     ],

@@ -75,6 +75,9 @@ class Caps(_Frozen):
         return (self.heavy if heavy else self.light)[max(bisect_right(self.pt_hat, pt_hat) - 1, 0)]
 
 
+WEIGHTED = ("phasespace:bias2selection", "phasespace:bias2selectionany")
+
+
 class Process(_Frozen):
     """One process: Pythia settings, class label, cross section and optional filter."""
 
@@ -98,7 +101,15 @@ class Process(_Frozen):
         for setting in settings:
             if not setting.strip() or not setting.strip()[0].isalnum():
                 raise ValueError(f"'{setting}' is not a Pythia setting (Pythia would take it for a comment)")
+            if _weighted(setting):
+                raise ValueError(f"'{setting}' gives events weights, and samples count every event once: use slices")
         return settings
+
+
+def _weighted(setting: str) -> bool:
+    """Whether Pythia generates weighted events with this."""
+    key, _, value = setting.replace(" ", "").lower().partition("=")
+    return key in WEIGHTED and value in ("on", "yes", "true", "ok", "1")
 
 
 @cache
