@@ -209,6 +209,13 @@ def test_a_row_of_the_users_own_is_checked_like_a_function() -> None:
         NuisanceSet([Moving()]).distort(events(50), [1.0])
 
 
+def test_a_table_may_say_the_kind_that_the_name_decides() -> None:
+    said = NuisanceSet.parse([{"name": "jet-scale", "kind": "shape"}, {"name": "normalisation", "kind": "norm"}])
+    assert said.names == ("jet-scale", "normalisation")
+    with pytest.raises(ValidationError, match="is of the kind 'shape', not 'norm'"):
+        NuisanceSet.parse([{"name": "jet-scale", "kind": "norm"}])
+
+
 def test_the_same_on_events() -> None:
     def offset(batch: Batch, nu: torch.Tensor) -> Batch:
         return batch.scale_pt("jets", 0.1 + nu[:, None])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from unseen.errors import NuisanceError, SchemaError, did_you_mean
@@ -35,6 +35,18 @@ class NuisanceConfig(NamedConfig):
     label: str | None = Field(default=None, description="Name of the parameter; default: that of the distortion.")
     prior: Prior = Field(default=Prior(), description="Gaussian prior; one unit of nu is one standard deviation.")
     reference: str | None = Field(default=None, description="Where the size comes from, for the record.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _said_kind(cls, content: Any) -> Any:
+        """A table may say the kind beside the name, which decides it."""
+        if not isinstance(content, Mapping) or "kind" not in content:
+            return content
+        if content["kind"] != cls.kind:
+            raise ValueError(
+                f"this is of the kind '{cls.kind}', not '{content['kind']}': correct the kind or leave it out"
+            )
+        return {name: value for name, value in content.items() if name != "kind"}
 
     @property
     def parameter(self) -> str:
