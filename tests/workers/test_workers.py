@@ -127,7 +127,8 @@ def test_a_job_handed_in_while_the_pool_breaks_is_done_again(
         if len(pool._processes) == processes and not broken:
             broken.append(pool)
             next(iter(pool._processes.values())).kill()
-            while not pool._call_queue._reader.closed:  # type: ignore[attr-defined]
+            queue: Any = pool._call_queue
+            while not queue._reader.closed:
                 time.sleep(0.01)
         return original(*arguments)
 
