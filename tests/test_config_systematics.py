@@ -91,6 +91,10 @@ def test_mistakes_in_the_table_are_told_with_their_place(rows: list[Any], messag
             "ratio.n_nu: 4 values of nu cannot tell apart the 5 terms of log r with 2 nuisance parameters",
         ),
         ({"systematics": {"nuisances": TABLE}, "data": {"file": "x.h5", "nu": {"lumi": 1}}}, "give 'file' or 'nu'"),
+        (
+            {"systematics": {"nuisances": TABLE, "ratio": {"events": 500}}},
+            "events 500 with held_out 0.3 leaves 150 for the closure test, which needs 200",
+        ),
     ],
 )
 def test_what_cannot_be_profiled_is_named(sections: dict[str, Any], message: str) -> None:

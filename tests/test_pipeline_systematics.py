@@ -73,7 +73,7 @@ def test_the_result_has_the_parameters_and_the_search_that_ignores_them(finished
     assert result["normalisation"] == "known"
     assert len(result["nu_hat"]) == len(result["nu_error"]) == len(said["pull"]) == 3
     assert said["ratio"]["limits"]["jet-scale"] == [-2.0, 2.0]
-    assert said["ratio"]["closure"]["method"] == "moments"
+    assert said["ratio"]["closure"]["method"] == "kernel-test"
     # Measured: thrown around the truth (1, 0, 0) in units of the priors, unless it is said what.
     assert said["auxiliary"][1] == 0.25
     assert 1.0 != said["auxiliary"][0] == pytest.approx(1.0, abs=3.0)
@@ -134,7 +134,7 @@ def test_a_ratio_that_does_not_close_stops_the_search_until_it_is_accepted(data_
         "nuisances": [{"name": "jet-scale", "size": 0.9}],
         "ratio": {**content["systematics"]["ratio"], "penalty": 1e6},
     }
-    with pytest.raises(ClosureError, match=r"closure \(moments\) .*--accept-failed-closure"):
+    with pytest.raises(ClosureError, match=r"closure \(kernel-test\) .*--accept-failed-closure"):
         unseen.run(content)
     assert (tmp_path / "r" / "systematics" / "ratio" / "ratio.json").is_file()
     assert not (tmp_path / "r" / "search").exists()
@@ -173,7 +173,7 @@ def test_measurements_of_pseudo_data_are_thrown_as_those_of_toys_are() -> None:
 
 def test_distorted_data_are_searched_again_when_a_nuisance_changes(data_folder: Path, tmp_path: Path) -> None:
     def embedded(size: float) -> bytes:
-        section = {"nuisances": [{"name": "jet-scale", "size": size}], "ratio": {"events": 300}}
+        section = {"nuisances": [{"name": "jet-scale", "size": size}], "ratio": {"events": 300, "held_out": 0.7}}
         content = small(data_folder, tmp_path / "r", systematics=section, data={"nu": {"jet-scale": 1.0}})
         unseen.run(content, until="embed")
         return (tmp_path / "r" / "embed" / "data.npz").read_bytes()

@@ -18,7 +18,7 @@ from unseen.systematics import NuisanceSet
 
 MIXTURE = {"w": 0.7, "qcd": 0.3}
 POOLS = {"mixture": MIXTURE, "train": 100, "settings": 30, "reference": 120, "toys": 80, "expected": 20}
-SECTION: dict[str, Any] = {"nuisances": ["jet-scale", "normalisation"], "ratio": {"events": 500}}
+SECTION: dict[str, Any] = {"nuisances": ["jet-scale", "normalisation"], "ratio": {"events": 500, "held_out": 0.4}}
 
 
 def configured(data_folder: Path, **changes: Any) -> Config:
@@ -108,7 +108,7 @@ def test_the_ratio_keeps_its_share_of_what_does_not_pass_when_some_of_it_is_take
 
 def test_no_setting_of_what_comes_later_changes_the_events_of_a_fine_tuning(data_folder: Path) -> None:
     first = load_pools(configured(data_folder, systematics=tuned()), Path("unused"))[1][TUNING]
-    for changes in ({"systematics": tuned(events=400)}, {"systematics": tuned(), "data": {"nu": {"jet-scale": 1.0}}}):
+    for changes in ({"systematics": tuned(events=550)}, {"systematics": tuned(), "data": {"nu": {"jet-scale": 1.0}}}):
         assert load_pools(configured(data_folder, **changes), Path("unused"))[1][TUNING] == first
 
 
@@ -123,7 +123,7 @@ def test_training_events_from_shared_files_depend_on_how_many_the_others_take(da
 
     shared, own = {"test": test}, {"test": test, "train": files}
     assert inputs(files=shared) != inputs(files=shared, data=signal)
-    assert inputs(files=shared) == inputs(files=shared, systematics=tuned(events=400))
+    assert inputs(files=shared) == inputs(files=shared, systematics=tuned(events=550))
     assert inputs(files=own) == inputs(files=own, data=signal)
 
 
@@ -195,7 +195,7 @@ def test_a_sample_that_was_stored_after_the_selection_is_refused(data_folder: Pa
     changes = {"files": {"test": files}}
     with pytest.raises(SelectionError, match="stored events pass the selection of 'adc2021'"):
         load_pools(configured(data_folder, **changes), Path("unused"))
-    ratio = {**SECTION, "ratio": {"events": 500, "require_stored": False}}
+    ratio = {**SECTION, "ratio": {"events": 500, "held_out": 0.4, "require_stored": False}}
     pools = load_pools(configured(data_folder, **changes, systematics=ratio), Path("unused"))[1]
     assert len(pools["ratio"]) == 500
 

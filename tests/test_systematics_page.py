@@ -108,7 +108,7 @@ def test_many_events_are_drawn_from_and_stay_the_same_events(tmp_path: Path, mon
 
     points = [at(2.0, 0.0), at(-2.0, 0.0), at(0.5, 0.0), at(0.0, 2.0), at(0.0, -2.0), at(1.0, 9.0)]
     samples = RatioSamples.of(z[rows], points, ("a", "b"), event=rows)
-    write_response(tmp_path / "r.npz", samples, 2, seed=1)
+    write_response(tmp_path / "r.npz", samples, seed=1)
     kept = read_arrays(tmp_path / "r.npz")
     assert len(kept["z"]) == 50
     assert kept["values"].tolist() == [-2.0, 2.0]

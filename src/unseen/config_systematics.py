@@ -23,6 +23,7 @@ from unseen.registry import resolve
 from unseen.search.profile_nuisances import YIELD
 from unseen.systematics import NUISANCES, NuisanceConfig, NuisanceSet
 from unseen.systematics.normalisation import NormalisationConfig
+from unseen.systematics.ratio.closure import FEWEST_SELECTED
 from unseen.systematics.ratio.monomials import n_monomials
 
 __all__ = ["ClosureConfig", "RatioConfig", "RunSystematics", "is_overall"]
@@ -59,6 +60,16 @@ class RatioConfig(_Section):
     penalty: float | Literal["auto"] = Field(
         default="auto", description="On the size of log r; auto: by the cross-entropy of held-out events."
     )
+
+    @model_validator(mode="after")
+    def _testable(self) -> RatioConfig:
+        held, needed = self.events * self.held_out, 2 * FEWEST_SELECTED  # fewer may be selected at some nu
+        if self.pool == "own" and held < needed:
+            raise ValueError(
+                f"events {self.events} with held_out {self.held_out:g} leaves {held:.0f} for the closure test, which "
+                f"needs {needed}: raise events (ten times the data or more), or held_out"
+            )
+        return self
 
 
 class ClosureConfig(_Section):

@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 
 from unseen.arrays import FloatArray, read_arrays, write_arrays
-from unseen.config import Config
 from unseen.context import RunContext
-from unseen.embed.ensemble import plan_members
 from unseen.errors import NotEnoughEventsError, UnseenError
 from unseen.events.atomic import write_json
 from unseen.search import KernelTest, Null, Runner, SearchResult
-from unseen.searching import calibrate, kernel_test, other_normalisation, toy_workers
+from unseen.searching import calibrate, kernel_test, other_normalisation, own_columns, toy_workers
 from unseen.seeds import small_seed
 from unseen.study.covariance.impact import Held, hold
 from unseen.study.covariance.moved import Delta
@@ -105,7 +103,7 @@ def _search(
 ) -> tuple[KernelTest, SearchResult, Null]:
     config, seed, systematics, held = run.config.search, run.config.seed, run.config.systematics, assumed.held
     weights = held.pool_weights if held else None
-    test = kernel_test(config, small_seed(seed, "search"), assumed.normalisation, _embeddings(run.config))
+    test = kernel_test(config, small_seed(seed, "search"), assumed.normalisation, own_columns(run.config))
     test.fit(
         z["reference"],
         held.weights if held else None,
@@ -164,12 +162,6 @@ def _impact(
 def _impact_row(name: str, found: SearchResult, full: SearchResult, n_toys: int) -> dict[str, Any]:
     numbers = {"p_value": found.p_value, "z": found.z, "z_interval": found.z_interval, "dz": found.z - full.z}
     return {"name": name, "n_toys": n_toys, **numbers}
-
-
-def _embeddings(config: Config) -> tuple[int, ...] | None:
-    """Columns of every embedding where the training gave several, which share one p-value."""
-    train = config.train
-    return (train.encoder.dim,) * len(plan_members(train.folds, train.ensemble)) if train.several else None
 
 
 def result_content(run: RunContext) -> dict[str, Any]:

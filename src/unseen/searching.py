@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from unseen.arrays import FloatArray
-from unseen.config import SearchConfig
+from unseen.config import Config, SearchConfig
+from unseen.embed.ensemble import plan_members
 from unseen.search import KernelTest, Null, RatioCoefficients, Runner
 from unseen.workers import workers
 
-__all__ = ["calibrate", "kernel_test", "other_normalisation", "toy_workers"]
+__all__ = ["calibrate", "kernel_test", "linear_test", "other_normalisation", "own_columns", "toy_workers"]
 
 
 def kernel_test(
@@ -34,6 +35,18 @@ def kernel_test(
         embeddings=embeddings or config.embeddings,
         rank_tolerance=config.rank_tolerance,
     )
+
+
+def linear_test(config: Config, seed: int) -> KernelTest:
+    """The linear statistic of a run's test with a known yield, not fitted: what a closure is measured with."""
+    linear = config.search.model_copy(update={"statistic": "linear"})
+    return kernel_test(linear, seed, "known", own_columns(config))
+
+
+def own_columns(config: Config) -> tuple[int, ...] | None:
+    """Columns of every embedding where a run's training gave several, which share one p-value."""
+    train = config.train
+    return (train.encoder.dim,) * len(plan_members(train.folds, train.ensemble)) if train.several else None
 
 
 @contextmanager

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from unseen.arrays import FloatArray, read_arrays, write_arrays
-from unseen.errors import ConvergenceError, NotEnoughEventsError, ShapeError
+from unseen.errors import ConvergenceError, NotEnoughEventsError
 from unseen.rivals.supervised import MIN_EVENTS, learn_log_ratio
 from unseen.seeds import generator, small_seed
-from unseen.study.covariance.moved import Delta
+from unseen.study.covariance.from_samples import matched
+from unseen.study.covariance.moved import Delta, Moved
 from unseen.study.covariance.overlap import overlap
-from unseen.systematics import Block, RatioSamples
+from unseen.systematics import RatioSamples
 
 __all__ = ["RESPONSE", "signal_overlaps", "write_response"]
 
@@ -26,59 +27,39 @@ RESPONSE = "response.npz"
 MOST_EVENTS = 20_000
 
 
-def write_response(path: Path, samples: RatioSamples, k: int, seed: int) -> None:
-    """Keep z of nominal events, and of the same ones where each of k parameters alone is farthest down and up.
+def write_response(path: Path, samples: RatioSamples, seed: int) -> None:
+    """Keep z of nominal events, and of the same ones where each of the k parameters alone is farthest down and up.
 
     Arrays: z (n, d), weight (n,), z_at (k, 2, n, d), weight_at (k, 2, n), values (2,), the same for all
     parameters; z as float32, zero where the weight is. Of more than 20,000 events that many are drawn, all the
     same at every value. `samples` know which rows are the same event.
     """
-    ends = [_alone(samples, i, sign) for i in range(k) for sign in (-1, 1)]
-    rows = _drawn([_rows(samples.event), *(_rows(block.event) for block in ends)], seed)
-    z, weight = _placed(rows, samples.event, samples.z, samples.weights)
-    found = [_placed(rows, block.event, block.z, block.weights) for block in ends]
-    shape = (k, 2, *z.shape)
+    zero, points = matched(samples)
+    ends = [_alone(points, i, sign) for i in range(len(zero.nu)) for sign in (-1, 1)]
+    rows = _drawn([zero, *ends], seed)
+    k, (n, d) = len(zero.nu), (len(rows), zero.z.shape[1])
     write_arrays(
         path,
-        z=z,
-        weight=weight,
-        z_at=np.reshape([there for there, _ in found], shape),
-        weight_at=np.reshape([weights for _, weights in found], shape[:-1]),
-        values=np.array([np.asarray(block.nu)[0] for block in ends[:2]]),
+        z=zero.z[rows].astype(np.float32),
+        weight=zero.weights[rows],
+        z_at=np.reshape([end.z[rows].astype(np.float32) for end in ends], (k, 2, n, d)),
+        weight_at=np.reshape([end.weights[rows] for end in ends], (k, 2, n)),
+        values=np.array([end.nu[0] for end in ends[:2]]),
     )
 
 
-def _alone(samples: RatioSamples, parameter: int, sign: int) -> Block:
-    """The block where only this parameter is moved, and farthest."""
-    blocks = [b for b in samples.blocks if np.flatnonzero(b.nu).tolist() == [parameter]]
-    return max(blocks, key=lambda block: sign * float(np.asarray(block.nu)[parameter]))
+def _alone(points: Sequence[Moved], parameter: int, sign: int) -> Moved:
+    """The point where only this parameter is moved, and farthest."""
+    alone = [point for point in points if np.flatnonzero(point.nu).tolist() == [parameter]]
+    return max(alone, key=lambda point: sign * float(point.nu[parameter]))
 
 
-def _rows(event: ArrayLike | None) -> Rows:
-    if event is None:
-        raise ShapeError("the samples of a response have to say which rows are the same event")
-    return np.asarray(event, dtype=np.int64)
-
-
-def _drawn(selected: Sequence[Rows], seed: int) -> Rows:
-    """Numbers of events that are selected somewhere, ascending."""
-    events = np.unique(np.concatenate(list(selected)))
-    if len(events) > MOST_EVENTS:
-        events = np.sort(generator(seed, "systematics", "response").permutation(events)[:MOST_EVENTS])
-    return events
-
-
-def _placed(
-    events: Rows, event: ArrayLike | None, z: ArrayLike, weights: ArrayLike | None
-) -> tuple[NDArray[np.float32], FloatArray]:
-    """z (n, d) and weights (n,) of the `events`, zeros for those that are not there."""
-    own, points = _rows(event), np.asarray(z, dtype=np.float32)
-    place = np.searchsorted(events, own).clip(max=len(events) - 1)
-    there = events[place] == own
-    placed, weight = np.zeros((len(events), points.shape[1]), np.float32), np.zeros(len(events))
-    placed[place[there]] = points[there]
-    weight[place[there]] = (np.ones(len(own)) if weights is None else np.asarray(weights, np.float64))[there]
-    return placed, weight
+def _drawn(places: Sequence[Moved], seed: int) -> Rows:
+    """Rows of events that are selected somewhere, ascending."""
+    rows: Rows = np.flatnonzero(np.any([place.weights > 0 for place in places], axis=0))
+    if len(rows) > MOST_EVENTS:
+        rows = np.sort(generator(seed, "systematics", "response").permutation(rows)[:MOST_EVENTS])
+    return rows
 
 
 def signal_overlaps(

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from unseen.arrays import FloatArray
+from unseen.arrays import FloatArray, read_arrays
 from unseen.config import DataConfig
 from unseen.config_systematics import RatioConfig, RunSystematics, is_overall
 from unseen.context import RunContext
@@ -22,9 +22,12 @@ from unseen.embed import Ensemble, Model, load_trained
 from unseen.events import Events
 from unseen.events.atomic import write_json
 from unseen.progress import Update
+from unseen.searching import linear_test
 from unseen.seeds import generator, small_seed
 from unseen.sources import RATIO
 from unseen.stored import passing
+from unseen.study.covariance.closure import framed
+from unseen.study.covariance.from_samples import sample_closure
 from unseen.systematics import (
     Closure,
     DensityRatio,
@@ -48,6 +51,8 @@ OUTPUTS = (f"{FOLDER}/ratio.json", f"{FOLDER}/ratio.safetensors", DETAILS, RESPO
 AXES = 4  # values of nu along every axis, and twice as many combinations as there are cross terms
 TESTED = (-2.0, -1.0, 1.0, 2.0)  # widths of the prior, for every parameter
 COMBINATIONS = 4
+# Settings of the search that a closure by its test depends on.
+OF_THE_TEST = ("widths", "n_centers", "penalty", "rank_tolerance", "embeddings")
 
 
 def systematics_stage(run: RunContext) -> None:
@@ -61,16 +66,18 @@ def systematics_stage(run: RunContext) -> None:
         fit, held = _parts(run.pools[1][RATIO], section.ratio.held_out, run.config.seed)
         ratio = _learn(run, section, model, fit)
         samples = _held_out(run, section, model, ratio, held)
-        closure = _closure(run, section, ratio, samples)
+        closure, moments = _closures(run, section, ratio, samples)
         run.display.say(closure.summary())
         ratio.with_closure(closure).save(folder / FOLDER)
-        write_response(folder / RESPONSE, samples, len(ratio.names), run.config.seed)
+        write_response(folder / RESPONSE, samples, run.config.seed)
         write_json(folder / OVERLAPS, _overlaps(run, model, ratio))
-        write_json(folder / DETAILS, _details(section, ratio, closure, {"fit": fit, "held_out": held}))
+        said = _details(section, ratio, closure, {"fit": fit, "held_out": held})
+        write_json(folder / DETAILS, said | {"moments": moments.to_json()})
 
     inputs = {
         "systematics": section.model_dump(mode="json"),
         "pools": run.config.pools.model_dump(mode="json"),
+        "test": run.config.search.model_dump(mode="json", include=set(OF_THE_TEST)),
         **section.nuisance_set.unit_note,
     }
     run.stage("systematics", inputs, work, OUTPUTS)
@@ -139,10 +146,21 @@ def _held_out(
         return ratio_samples(events, nuisances, model.embed, nus, seed=seed, progress=_shown(update, len(nus)))
 
 
-def _closure(run: RunContext, section: RunSystematics, ratio: DensityRatio, samples: RatioSamples) -> Closure:
-    """How far events at nu are from nominal ones of weight r, for as many data events as the search expects."""
-    seed = small_seed(run.config.seed, "systematics", "closure")
-    return moment_closure(ratio, samples, n_data=run.config.pools.expected, limit=section.closure.limit, seed=seed)
+def _closures(
+    run: RunContext, section: RunSystematics, ratio: DensityRatio, samples: RatioSamples
+) -> tuple[Closure, Closure]:
+    """How far events at nu are from nominal ones of weight r: by the run's own test, which counts, and by moments.
+
+    Both at the search's number of data events. The nominal events are the reference's and the toys'; what the held-out
+    ones differ from them at nu = 0 is taken off.
+    """
+    config, seed = run.config, small_seed(run.config.seed, "systematics", "closure")
+    n_data, limit = config.pools.expected, section.closure.limit
+    z = {name: read_arrays(run.out / "embed" / f"{name}.npz")["x"] for name in ("settings", "reference", "toys")}
+    nominal = np.concatenate([z["reference"], z["toys"]])
+    test = linear_test(config, small_seed(config.seed, "search"))
+    frame = framed(test, nominal, ratio, n_data, z["settings"], n_reference=len(z["reference"]))
+    return sample_closure(frame, samples, limit), moment_closure(ratio, samples, n_data=n_data, limit=limit, seed=seed)
 
 
 def _tested(ratio: DensityRatio, rng: np.random.Generator) -> FloatArray:

@@ -138,8 +138,8 @@ def _overlaps(inputs: SystematicsInputs) -> Table:
 def _trust(inputs: SystematicsInputs) -> Section:
     closure = closure_table(inputs.result)
     text = (
-        "Everything above rests on a learned ratio r(z; ν) of rates. It is tested on held-out events: means of kernel "
-        "features of distorted ones, at one width, against those of nominal ones weighted by r."
+        "Everything above rests on a learned ratio r(z; ν) of rates. It is tested on held-out events: distorted "
+        "ones against nominal ones weighted by r, by the linear statistic of this search's own kernels."
     )
     if closure is None:
         text += " No closure test was recorded."

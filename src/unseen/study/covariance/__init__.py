@@ -1,6 +1,15 @@
 """How predictably an embedding covaries with nuisance parameters, and whether the search stays true."""
 
-from unseen.study.covariance.closure import ClosureFrame, ClosurePoint, Shift, closure, closure_frame, closure_record
+from unseen.study.covariance.closure import (
+    ClosureFrame,
+    ClosurePoint,
+    Shift,
+    closure,
+    closure_frame,
+    closure_record,
+    framed,
+)
+from unseen.study.covariance.from_samples import matched, sample_closure
 from unseen.study.covariance.frozen import FrozenRatio, freeze_nuisances
 from unseen.study.covariance.impact import Impact, impacts
 from unseen.study.covariance.information import Information, InformationKept, information, information_kept
@@ -36,10 +45,12 @@ __all__ = [
     "closure",
     "closure_frame",
     "closure_record",
+    "framed",
     "freeze_nuisances",
     "impacts",
     "information",
     "information_kept",
+    "matched",
     "moved",
     "nu_grid",
     "number_ratio",
@@ -47,4 +58,5 @@ __all__ = [
     "predictability",
     "pulls",
     "robustness",
+    "sample_closure",
 ]

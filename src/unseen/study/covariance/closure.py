@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from unseen.errors import NotEnoughEventsError, ShapeError
+from unseen.errors import ConfigError, NotEnoughEventsError, ShapeError
 from unseen.search import KernelTest
 from unseen.search.fitted import Fitted
 from unseen.search.parallel import blockwise
@@ -29,11 +29,10 @@ from unseen.search.validate import Floats, as_events, as_weights, check_disjoint
 from unseen.study.covariance.auc import weighted_auc
 from unseen.study.covariance.closure_sums import PoolSums, difference_sums, pool_sums
 from unseen.study.covariance.moved import Delta, Moved, coefficients
-from unseen.systematics.ratio import Closure
+from unseen.systematics.ratio import CLOSURE_LIMIT, FEWEST_SELECTED, Closure
 
-__all__ = ["ClosureFrame", "ClosurePoint", "Shift", "closure", "closure_frame", "closure_record"]
+__all__ = ["ClosureFrame", "ClosurePoint", "Shift", "closure", "closure_frame", "closure_record", "framed"]
 
-FEWEST = 100  # selected events
 AUC_STREAM = 1
 
 
@@ -112,9 +111,32 @@ def closure_frame(
     if settings is None:
         cut = max(2, min(5 * n_centers, len(x) // 5))
         settings, x, w = x[:cut], x[cut:], w[cut:]
+    test = KernelTest(widths=widths, n_centers=n_centers, penalty=penalty, statistic="linear", seed=seed)
+    return framed(test, x, delta, n_data, settings, weights=w, n_reference=n_reference)
+
+
+def framed(
+    test: KernelTest,
+    nominal: ArrayLike,
+    delta: Delta,
+    n_data: float,
+    settings: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    n_reference: int | None = None,
+) -> ClosureFrame:
+    """Freeze an own `test`, of the linear statistic and a known yield, on `nominal` events; else as `closure_frame`.
+
+    Errors: those of `KernelTest.fit`, ConfigError (another statistic or normalisation).
+    """
+    if test.mode != "linear" or test.normalisation != "known":
+        raise ConfigError(
+            f"a closure is of the statistic 'linear' with a known yield, not of '{test.mode}', '{test.normalisation}'"
+        )
+    x = as_events("nominal", nominal)
+    w = as_weights("weights", weights, len(x))
     size = len(x) if n_reference is None else n_reference
     own = min(size, len(x) - 1)  # the rest is the test's pool: the linear form does not know which is which
-    test = KernelTest(widths=widths, n_centers=n_centers, penalty=penalty, statistic="linear", seed=seed)
     test.fit(x[:own], w[:own], expected=n_data, settings=settings)
     simulation = test.pseudo_data(x[own:], {}, weights=w[own:], reference="fixed").simulation
     return ClosureFrame(simulation, x, w / w.sum(), delta, n_data, float(size))
@@ -130,8 +152,8 @@ def closure(
     NotEnoughEventsError.
     """
     kept, where = events.weights > 0, f"the events at nu = {np.round(events.nu, 3).tolist()}"
-    if np.count_nonzero(kept) < FEWEST:
-        raise NotEnoughEventsError(f"{np.count_nonzero(kept)} of {where} are selected; at least {FEWEST} are needed")
+    if (selected := np.count_nonzero(kept)) < FEWEST_SELECTED:
+        raise NotEnoughEventsError(f"{selected} of {where} are selected; at least {FEWEST_SELECTED} are needed")
     if at_zero is not None and at_zero.z.shape != events.z.shape:
         raise ShapeError(f"{where} have shape {events.z.shape}, those at nu = 0 {at_zero.z.shape}: not the same events")
     x, shares = events.z[kept], events.shares[kept]
@@ -178,7 +200,7 @@ def _there(frame: ClosureFrame, k: int, form: Tensor, events: Moved, at_zero: Mo
     return difference_sums(form, parts[0], parts[1], base[used])
 
 
-def closure_record(points: Sequence[ClosurePoint], n_data: float) -> Closure:
+def closure_record(points: Sequence[ClosurePoint], n_data: float, limit: float = CLOSURE_LIMIT) -> Closure:
     """Return what a ratio keeps of these points, for `DensityRatio.with_closure`: the worst width at each nu."""
     worst = [point.weighted.worst for point in points]
     return Closure(
@@ -188,6 +210,7 @@ def closure_record(points: Sequence[ClosurePoint], n_data: float) -> Closure:
         tuple(error for _, error in worst),
         n_data,
         tuple(point.ignored.worst[0] for point in points),
+        limit=limit,
     )
 
 

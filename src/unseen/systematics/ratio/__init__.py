@@ -1,7 +1,7 @@
 """Learned density ratios r(z; nu): how the rate of events at z responds to nuisance parameters."""
 
 from unseen.systematics.ratio.analytic import fit_weight_ratio, join, yield_ratio
-from unseen.systematics.ratio.closure import CLOSURE_LIMIT, Closure
+from unseen.systematics.ratio.closure import CLOSURE_LIMIT, FEWEST_SELECTED, Closure
 from unseen.systematics.ratio.density_ratio import DensityRatio, SampleCheck
 from unseen.systematics.ratio.fit import fit_kernel_ratio
 from unseen.systematics.ratio.from_events import ratio_samples
@@ -15,6 +15,7 @@ from unseen.systematics.ratio.table import SOURCES
 
 __all__ = [
     "CLOSURE_LIMIT",
+    "FEWEST_SELECTED",
     "SOURCES",
     "Block",
     "Closure",

@@ -8,8 +8,9 @@ from typing import Any
 
 from unseen.errors import ConfigError, NonFiniteError, ShapeError
 
-__all__ = ["CLOSURE_LIMIT", "Closure"]
+__all__ = ["CLOSURE_LIMIT", "FEWEST_SELECTED", "Closure"]
 
+FEWEST_SELECTED = 100  # events at nu that a closure test is made with
 CLOSURE_LIMIT = 0.3  # null standard deviations: the target of the specification, section 3
 
 
