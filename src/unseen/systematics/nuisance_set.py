@@ -13,6 +13,7 @@ from torch import Tensor
 
 from unseen.errors import NuisanceError, SchemaError, ShapeError, did_you_mean
 from unseen.events import Events, Schema
+from unseen.registry import parse_settings
 from unseen.systematics import apply, checks
 from unseen.systematics.base import Nuisance, NuisanceConfig
 from unseen.systematics.prior import Prior
@@ -57,13 +58,13 @@ class NuisanceSet:
 
     @classmethod
     def parse(cls, table: SystematicsConfig | Iterable[str | Mapping[str, Any]]) -> NuisanceSet:
-        """From the table of a configuration. Errors: UnknownNameError, NuisanceError, pydantic's ValidationError.
+        """From the table of a configuration. Errors: UnknownNameError, NuisanceError, ConfigError.
 
         >>> NuisanceSet.parse(["jet-scale", {"name": "normalisation", "label": "lumi", "size": 0.025}]).names
         ('jet-scale', 'lumi')
         """
         if not isinstance(table, SystematicsConfig):
-            table = SystematicsConfig.model_validate({"nuisances": tuple(table)})
+            table = parse_settings(SystematicsConfig, {"nuisances": tuple(table)}, "nuisances")
         return cls(table.nuisances)
 
     def table(self) -> list[dict[str, Any]]:

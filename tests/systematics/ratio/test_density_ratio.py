@@ -22,6 +22,7 @@ from unseen.errors import (
     UnknownNameError,
     WeightError,
 )
+from unseen.events.sealed import SEAL, write_sealed_json
 from unseen.systematics import Closure, DensityRatio
 from unseen.systematics.ratio import archive
 
@@ -109,13 +110,24 @@ def test_a_damaged_folder_is_named(tmp_path: Path, learned: DensityRatio) -> Non
     with pytest.raises(MissingFileError, match=r"no ratio\.safetensors"):
         DensityRatio.load(tmp_path)
     tensors.write_bytes(whole)
-    for broken in ("{", "[]", '{"format_version": 99}', text.replace('"n_nuisances": 1', '"n_nuisances": 2')):
+    for broken in ("{", "[]", '{"format_version": 99}'):
         description.write_text(broken)
         with pytest.raises(CorruptFileError, match="is damaged"):
             DensityRatio.load(tmp_path)
     content = json.loads(text)
-    content["source"]["kind"] = "kernal"
+    for changed in (content | {"closure": {"shift": [0.1]}}, content | {"names": ["other"]}):
+        description.write_text(json.dumps(changed))
+        with pytest.raises(CorruptFileError, match=r"ratio\.json does not match its own hash"):
+            DensityRatio.load(tmp_path)
+    del content[SEAL]  # as before there were any
     description.write_text(json.dumps(content))
+    assert DensityRatio.load(tmp_path).names == learned.names
+    content["source"]["n_nuisances"] = 2
+    description.write_text(json.dumps(content))
+    with pytest.raises(CorruptFileError, match="is damaged"):
+        DensityRatio.load(tmp_path)
+    content["source"]["kind"] = "kernal"
+    write_sealed_json(description, content)
     with pytest.raises(UnknownNameError, match="did you mean 'kernel'"):
         DensityRatio.load(tmp_path)
 

@@ -1,4 +1,4 @@
-"""A ratio on disk: arrays as safetensors, the rest as JSON with their hash. No pickle."""
+"""A ratio on disk: arrays as safetensors, the rest as JSON with their hash and its own. No pickle."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from unseen.errors import CorruptFileError, MissingFileError, NonFiniteError, NuisanceError, ShapeError
-from unseen.events.atomic import file_hash, write_json, write_whole
+from unseen.events.atomic import file_hash, write_whole
+from unseen.events.sealed import check_seal, write_sealed_json
 from unseen.systematics.ratio.monomials import Floats
 from unseen.systematics.ratio.source import RatioSource
 from unseen.systematics.ratio.table import pack, unpack
@@ -32,7 +33,7 @@ def write(folder: Path, source: RatioSource, limits: Floats, header: Mapping[str
     with write_whole(folder / TENSORS) as temporary:
         temporary.write_bytes(safetensors.numpy.save(content))
     described = {"format_version": FORMAT_VERSION, "sha256": file_hash(folder / TENSORS), "source": settings}
-    write_json(folder / DESCRIPTION, {**described, **header})
+    write_sealed_json(folder / DESCRIPTION, {**described, **header})
 
 
 def read(folder: Path) -> tuple[RatioSource, Floats, dict[str, Any]]:
@@ -46,6 +47,7 @@ def read(folder: Path) -> tuple[RatioSource, Floats, dict[str, Any]]:
             raise ValueError(
                 f"not a description of format {FORMAT_VERSION}; was it written by a newer version of unseen?"
             )
+        check_seal(header, folder / DESCRIPTION, False, "copy or fit the ratio again")
         if file_hash(folder / TENSORS) != header["sha256"]:
             raise ValueError(f"{TENSORS} does not match the hash in {DESCRIPTION}")
         content = safetensors.numpy.load((folder / TENSORS).read_bytes())
