@@ -31,6 +31,7 @@ from unseen.search.features import Features
 from unseen.search.loss import make_batch
 from unseen.search.normalisation import Normalisation
 from unseen.search.profile_fit import joint_factor, profile
+from unseen.search.profile_growth import corrected, mean_growth
 from unseen.search.profile_nuisances import Nuisances
 from unseen.search.profile_ratio import coefficients_for
 from unseen.search.settings import freeze
@@ -106,8 +107,8 @@ def learned(case: Case, n: int, seed: int) -> DensityRatio:
 class Study:
     """One case: features of a union of background events, from which every batch of toys draws its reference."""
 
-    def __init__(self, case: Case, options: Options, ratio: DensityRatio | None = None) -> None:
-        """Take log r from `ratio`, or from the case."""
+    def __init__(self, case: Case, options: Options, ratio: DensityRatio | None = None, corrects: bool = True) -> None:
+        """Take log r from `ratio`, or from the case; t for the growth of its mean with nu as it is, or corrected."""
         self.delta = case.delta if ratio is None else ratio
         rng = np.random.default_rng([options.seed, 0])
         apart = background(rng, options.centers)[:, None]
@@ -121,10 +122,17 @@ class Study:
         moment = self.union.second_moment(torch.from_numpy(weights))
         ridge = 2.0 * (options.reference + EXPECTED) * options.penalty
         self.factor = joint_factor(moment, ridge, self.nuisances.n_columns)
+        # The search takes this from its one reference; here every batch has another, all from the union.
+        few = union[: options.reference]
+        psi, equal = self._columns(few), np.full(len(few), EXPECTED / len(few))
+        phi = Features(self.map, few, COMPUTE, beside=psi)
+        self.growth = mean_growth(phi, psi, equal, self.nuisances, ridge) if corrects else None
+
+    def _columns(self, x: Floats) -> Floats:
+        return self.nuisances.columns("events", coefficients_for("events", self.delta, x))
 
     def _features(self, x: Floats) -> Features:
-        psi = self.nuisances.columns("events", coefficients_for("events", self.delta, x))
-        return Features(self.map, x, COMPUTE, beside=psi)
+        return Features(self.map, x, COMPUTE, beside=self._columns(x))
 
     def statistics(self, n_toys: int, stream: int, nu: float | None = None, signal: Signal | None = None) -> Floats:
         """Return t (n_toys,) of toys with all parameters at `nu`, thrown for None; `signal` comes on top."""
@@ -147,7 +155,7 @@ class Study:
         fit = profile(batch, self.nuisances, torch.from_numpy(np.stack([a for _, a in drawn])), self.factor)
         if not bool(fit.converged.all()):
             raise RuntimeError(f"{int((~fit.converged).sum())} of {len(toys)} toys did not converge ({self.case})")
-        return fit.t.numpy()
+        return (fit.t if self.growth is None else corrected(fit.t, fit.nu_null, self.growth)).numpy()
 
     def _draw(self, toy: int, stream: int, nu: float | None, signal: Signal | None) -> tuple[Floats, Floats]:
         """Return data (n, 1) and auxiliary measurements (k,) of one toy."""

@@ -104,7 +104,10 @@ def test_the_fit_equals_a_general_purpose_minimiser_in_all_coefficients() -> Non
     assert fitted.beside is not None
     assert found.beside is not None
     expected = dense_t(test, data, fitted.beside, found.beside, fitted.nuisances, a)
-    assert found.t[0] == pytest.approx(expected, abs=1e-6 * max(1.0, expected))
+    assert found.profile is not None
+    difference = found.profile.tau[0] - found.profile.delta[0]
+    assert difference == pytest.approx(expected, abs=1e-6 * max(1.0, expected))
+    assert found.t[0] == pytest.approx(expected * found.profile.factor[0])
 
 
 def test_toys_fitted_together_equal_data_fitted_alone() -> None:

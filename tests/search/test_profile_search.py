@@ -81,7 +81,8 @@ def test_the_result_says_what_was_profiled(tmp_path: Path) -> None:
     assert result.nu_error is not None
     assert result.tau is not None
     assert result.delta is not None
-    np.testing.assert_allclose(np.array(result.tau) - np.array(result.delta), result.t, atol=1e-9)
+    difference = np.array(result.tau) - np.array(result.delta)
+    np.testing.assert_allclose(difference * result.checks["nuisances"]["factor"], result.t, atol=1e-9)
     said = result.checks["nuisances"]
     assert said["names"] == ["shift", "rate", "yield"]
     assert said["toys"] == "thrown from their priors"

@@ -88,7 +88,13 @@ def pack_fitted(fitted: Fitted) -> tuple[Arrays, dict[str, Any]]:
         "assumed": fitted.assumed,
         "from_reference": fitted.from_reference,
         "nuisances": _pack_nuisances(fitted.nuisances),
+        "growth": [] if fitted.nuisances is None else [_growth(fitted, k) for k in range(len(settings.maps))],
     }
+
+
+def _growth(fitted: Fitted, k: int) -> list[float]:
+    growth = fitted.growth(k)
+    return [] if growth is None else growth.tolist()
 
 
 def _pack_nuisances(nuisances: Nuisances | None) -> list[Any] | None:
@@ -117,6 +123,9 @@ def unpack_fitted(
         nuisances = Nuisances(tuple(given), quadratic, normalisation, *(Trust.checked(**each) for each in trust))
         parts |= {"nuisances": nuisances, "beside": arrays["beside"]}
         normalisation = Normalisation(0.0)
+        # A null of before t was corrected for its growth is one of what was not.
+        growth = header.get("growth") or [[0.0] * nuisances.size] * len(maps)
+        parts["_growths"] = {k: torch.tensor(values, dtype=torch.float64) for k, values in enumerate(growth)}
     return Fitted(
         settings=Settings(scale, centers, maps, header["n_settings"], arrays["curvature"], arrays["curvature_weights"]),
         expected=header["expected"],

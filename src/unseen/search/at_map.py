@@ -71,7 +71,7 @@ def fits_of(simulation: Simulation, k: int, throw: Throw) -> ToyFits:
     """Return what the toys of map k are fitted with."""
     fitted = simulation.fitted
     union, chord = simulation.union(k), fitted.reference_features(k)[1]
-    recipe = Recipe(throw.mode, fitted.normalisation, fitted.penalty, fitted.nuisances)
+    recipe = Recipe.of(fitted, k, throw.mode)
     weights = torch.from_numpy(simulation.weights).to(fitted.compute.device)
     return make_fits(throw.plan(simulation), union, weights, chord, fitted.form(k), recipe)
 

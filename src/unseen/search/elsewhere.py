@@ -112,7 +112,7 @@ def other_statistics(
             parts.append(part)
         plan = _plan(simulation, parts, [other.expected for other in others], n_toys, seed, nu)
         weights = np.concatenate([simulation.weights, np.zeros(sum(len(part.chance) for part in parts))])
-        recipe = Recipe(pseudo.mode, fitted.normalisation, fitted.penalty, fitted.nuisances)
+        recipe = Recipe.of(fitted, k, pseudo.mode)
         on_device = torch.from_numpy(weights).to(fitted.compute.device)
         return toy_statistics(plan, phi, on_device, chord, fitted.form(k), recipe, lambda _: None)[0]
 

@@ -18,6 +18,7 @@ from unseen.search.moments import second_moments
 from unseen.search.normalisation import Normalisation
 from unseen.search.precondition import Shared
 from unseen.search.profile_fit import joint_factor
+from unseen.search.profile_growth import mean_growth
 from unseen.search.profile_nuisances import Nuisances
 from unseen.search.runner import Runner
 from unseen.search.settings import Settings, set_apart
@@ -107,6 +108,7 @@ class Fitted:
     _planned: dict[int, tuple[float, float]] = field(default_factory=dict, repr=False, compare=False)
     _chords: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
     _forms: dict[int, LinearForm] = field(default_factory=dict, repr=False, compare=False)
+    _growths: dict[int, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def uniform(self) -> bool:
@@ -167,13 +169,23 @@ class Fitted:
         except IndefiniteError:
             return self.form(k).factor  # negative weights: nothing is fitted to them
 
+    def growth(self, k: int) -> Tensor | None:
+        """Return how log E[t] grows with nu (K,) at map k, None where nothing is profiled."""
+        if self.nuisances is None or self.beside is None:
+            return None
+        if k not in self._growths:
+            phi, _ = self.reference_features(k)
+            ridge = 2.0 * (len(self.z) + self.expected) * self.penalty
+            self._growths[k] = mean_growth(phi, self.beside, self.weights, self.nuisances, ridge)
+        return self._growths[k]
+
     def prepare(self, runner: Runner) -> None:
         """Find the factors and forms of all maps, the reference's second moments on the workers of `runner`."""
         maps = self.settings.maps
         missing = [k for k in range(len(maps)) if k not in self._chords]
         if self.nuisances is not None:
-            for k in missing:
-                self.reference_features(k)
+            for k in range(len(maps)):
+                self.growth(k)
         elif missing:
             moments = second_moments(
                 [maps[k] for k in missing], self.z, self.weights, self.compute, self.normalisation.intercept, runner
@@ -211,7 +223,14 @@ class Fitted:
 
     def without_features(self) -> Fitted:
         """Return the same with the factors and forms that are known, but no features: what is worth sending."""
-        return replace(self, _held={}, _planned={}, _chords=dict(self._chords), _forms=dict(self._forms))
+        return replace(
+            self,
+            _held={},
+            _planned={},
+            _chords=dict(self._chords),
+            _forms=dict(self._forms),
+            _growths=dict(self._growths),
+        )
 
     def form(self, k: int) -> LinearForm:
         """Return the linear form at map k: H0 of the settings events, scaled to the expected number.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from unseen.errors import ConvergenceError
 from unseen.search.fitted import Fitted
 from unseen.search.profile_fit import ProfileFit, profile
+from unseen.search.profile_growth import corrected
 from unseen.search.profile_loss import ProfileBatch, hessian, redrawn
 from unseen.search.profile_report import Numbers, Profile
 from unseen.search.validate import Floats
@@ -49,7 +50,9 @@ def fit_profiled(fitted: Fitted, z: Floats, beside: Floats, auxiliary: Floats) -
             )
         padded = torch.cat([fit.b, torch.zeros(1, full.nuisances.n_columns).to(fit.b)], dim=1)
         values.append(full.batch.phi.project(padded)[0, len(fitted.z) :].double().cpu().numpy())
-        fits.append(fit)
+        growth = fitted.growth(k)
+        assert growth is not None
+        fits.append(replace(fit, t=corrected(fit.t, fit.nu_null, growth)))
     null = ProfileBatch(full.batch, full.nuisances, full.a, kernel=False)
     return DataFits(
         t=np.array([float(fit.t) for fit in fits]),
@@ -77,6 +80,7 @@ def _profile(null: ProfileBatch, fits: list[ProfileFit]) -> Profile:
         tau=tuple(float(fit.tau) for fit in fits),
         delta=tuple(float(fit.delta) for fit in fits),
         nu_with_f=tuple(_plain(fit.nu[0]) for fit in fits),
+        factor=tuple(float(fit.t / (fit.tau - fit.delta)) if fit.tau > fit.delta else 1.0 for fit in fits),
     )
 
 

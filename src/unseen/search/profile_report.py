@@ -17,7 +17,8 @@ class Profile:
     `nu_hat` and `nu_error` are those of the reference hypothesis, Delta's fit: prior, data and the reference's finite
     statistics are in the error. `pull` is nu_hat - a over its standard deviation under the null, None for a free yield
     and for a parameter that the data say nothing of. `nu_with_f` (n_widths, K) are those of tau's fit, beside f. `tau`
-    and `delta` (n_widths).
+    and `delta` (n_widths); t is their difference times `factor` (n_widths), which takes out that its mean grows with nu
+    (`unseen.search.profile_growth`; empty where a version before this wrote it).
     """
 
     names: tuple[str, ...]
@@ -28,6 +29,7 @@ class Profile:
     tau: Numbers
     delta: Numbers
     nu_with_f: tuple[Numbers, ...]
+    factor: Numbers = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return lists of plain values."""

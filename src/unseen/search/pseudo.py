@@ -72,7 +72,7 @@ class PseudoData:
             plan = self.simulation.plan(n_toys, seed, n_data, (n_signal, len(z)), nu)
             fitted = self.simulation.fitted
             weights = torch.from_numpy(np.concatenate([self.simulation.weights, np.zeros(len(z))]))
-            recipe = Recipe(self.mode, fitted.normalisation, fitted.penalty, fitted.nuisances)
+            recipe = Recipe.of(fitted, k, self.mode)
             on_device = weights.to(fitted.compute.device)
             return toy_statistics(plan, union, on_device, chord, fitted.form(k), recipe, lambda _: None)[0]
 

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from unseen.search.features import Features
+from unseen.search.fitted import Fitted
 from unseen.search.loss import Batch, Sums, make_batch
 from unseen.search.normalisation import Normalisation
 from unseen.search.parallel import run_parts
 from unseen.search.precondition import DataWhitener, Preconditioner, Shared
 from unseen.search.profile_fit import profile
+from unseen.search.profile_growth import corrected
 from unseen.search.profile_nuisances import Nuisances
 from unseen.search.statistic import Fit, LinearForm, fit_batch, require_convergence, shared_factor
 from unseen.search.toys import Codes, Index, ToyPlan
@@ -32,12 +34,21 @@ DENSE = 0.05  # toys that use less of the union than this are fitted one by one 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a toy is fitted: statistic, normalisation, penalty, and the nuisance parameters that are profiled."""
+    """How a toy is fitted: statistic, normalisation, penalty, and the nuisance parameters that are profiled.
+
+    `growth` (K,) is how log E[t] grows with them.
+    """
 
     mode: str
     normalisation: Normalisation
     penalty: float
     nuisances: Nuisances | None = None
+    growth: Tensor | None = None
+
+    @classmethod
+    def of(cls, fitted: Fitted, k: int, mode: str) -> Recipe:
+        """That of the toys of map k of a test."""
+        return cls(mode, fitted.normalisation, fitted.penalty, fitted.nuisances, fitted.growth(k))
 
 
 @dataclass(frozen=True)
@@ -119,7 +130,8 @@ def _fit(fits: ToyFits, batch: Batch, start: Preconditioner, toys: range) -> Fit
         return fit_batch(batch, start, fits.form, fits.recipe.mode)
     a = torch.from_numpy(plan.auxiliary[toys.start : toys.stop]).to(batch.code.device)
     found = profile(batch, nuisances, a, fits.chord)
-    return Fit(found.t, found.b, found.t, found.converged)
+    t = found.t if fits.recipe.growth is None else corrected(found.t, found.nu_null, fits.recipe.growth)
+    return Fit(t, found.b, t, found.converged)
 
 
 def _drawn(plan: ToyPlan, which: list[range], n_union: int) -> Iterator[tuple[range, Tensor]]:
