@@ -21,11 +21,13 @@ REFIT = RefitConfig(epochs=12, lr=5e-3, batch_size=2048)
 NAMES = ("a", "b")
 
 
-def fitted(name: str, fit: Paired, held: Paired, hidden: tuple[int, ...] = (32, 32)) -> tuple[Head, RefitReport]:
-    torch.manual_seed(0)
+def fitted(
+    name: str, fit: Paired, held: Paired, hidden: tuple[int, ...] = (32, 32), seed: int = 0
+) -> tuple[Head, RefitReport]:
+    torch.manual_seed(seed)
     config = resolve({"name": name, "hidden": hidden}, HEADS, "head")
     head = config.build(head_problem(fit.z, PROPOSAL.scale, int(fit.process.max()) + 1))
-    return head, refit_head(head, fit, held, REFIT, torch.Generator().manual_seed(0))
+    return head, refit_head(head, fit, held, REFIT, torch.Generator().manual_seed(seed))
 
 
 def ratio_of(head: Head, z: torch.Tensor) -> tuple[DensityRatio, dict[str, float]]:
@@ -56,7 +58,10 @@ def test_on_plain_events_a_head_finds_the_known_ratio(name: str, samples: tuple[
     assert report.closure is not None
     assert report.shift is not None
     # Both are means of 8 squared pulls: 1 +- sqrt(2 / 8) if closed (four of these); `free` is not at its minimum yet.
-    assert report.closure < (1 + 4 * np.sqrt(2 / 8) if name == "polynomial" else 0.02 * report.shift)
+    # The order of the batches alone moves that of a polynomial from 1 to 4: the mean of five heads tells of the method.
+    others = [fitted(name, fit, held, seed=seed)[1].closure for seed in range(1, 5)] if name == "polynomial" else []
+    closure = np.mean([report.closure, *(each for each in others if each is not None)])
+    assert closure < (1 + 4 * np.sqrt(2 / 8) if name == "polynomial" else 0.02 * report.shift)
     assert report.shift > 100
     assert (0 < lost["projection"] < 0.3) if name == "free" else not lost
 

@@ -15,13 +15,16 @@ from unseen.systematics import NuisanceSet
 
 __all__ = ["fine_tuning_fingerprint"]
 
+# Raised when equal settings come to give other numbers, so that what an older version made is not taken for it.
+# 2: a step of the last fit has all copies of its events.
+REVISION = 2
 PROBED = 64  # events that say what a nuisance does, also one that is a user's function
 
 
 def fine_tuning_fingerprint(
     model: Model, events: Events, nuisances: NuisanceSet, config: FineTuneConfig, seed: int
 ) -> str:
-    """SHA-256 of model, events, nuisances (their table, and what they do to some events), settings, seed."""
+    """SHA-256 of model, events, nuisances (table, and what they do to some events), settings, seed, REVISION."""
     digest = hashlib.sha256()
     for name, value in model.network.encoder.state_dict().items():
         digest.update(name.encode())
@@ -34,6 +37,7 @@ def fine_tuning_fingerprint(
         for array in (moved.objects, moved.present, moved.weight):
             digest.update(np.ascontiguousarray(array).data)
     content = [
+        REVISION,
         fingerprint_of(events, model.config, seed),
         model.schema.model_dump_json(),
         model.normalisation.model_dump_json(),

@@ -24,12 +24,14 @@ class RefitConfig(BaseModel):
 
     events: int = Field(default=100_000, gt=1, description="Most events to fit with.")
     copies: int = Field(default=16, gt=0, description="Values of nu for every event.")
-    epochs: int = Field(default=8, gt=0, description="Passes over them.")
+    epochs: int = Field(default=6, gt=0, description="Passes over them.")
     patience: int | None = Field(
         default=None, gt=0, description="Stop after so many passes without a better held-out loss; null: never."
     )
-    batch_size: int = Field(default=4096, gt=0, description="Pairs of rows per step.")
-    lr: float = Field(default=3e-3, gt=0.0, description="Highest learning rate.")
+    batch_size: int = Field(
+        default=2048, gt=0, description="Pairs of rows per step, about: an event and all its copies are in one step."
+    )
+    lr: float = Field(default=6e-3, gt=0.0, description="Highest learning rate.")
     weight_decay: float = Field(default=0.1, ge=0.0, description="Weight decay of AdamW.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 
+import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
@@ -49,6 +50,17 @@ class Head(nn.Module):
     @abstractmethod
     def forward(self, z: Tensor, nu: Tensor, process: Tensor) -> Tensor:
         """log r (b,) of events z (b, d) of a process (b,) at nu (b, k)."""
+
+    def pairs(self, z: Tensor, at: Tensor, nu: Tensor, process: Tensor) -> tuple[Tensor, Tensor]:
+        """log r of events z (b, d) and of their copies `at` (c, b, d), both at nu (c, b, k): (c, b) each.
+
+        What does not depend on nu is computed once for an event, where a head has such a part.
+        """
+        copies = len(nu)
+        rows = torch.cat([z.repeat(copies, 1), at.flatten(0, 1)])
+        log_r: Tensor = self(rows, nu.flatten(0, 1).repeat(2, 1), process.repeat(2 * copies))
+        nominal, moved = log_r.view(2, copies, len(z))
+        return nominal, moved
 
     def standard(self, z: Tensor) -> Tensor:
         """z in deviations from its mean."""

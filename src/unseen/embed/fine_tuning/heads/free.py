@@ -39,3 +39,16 @@ class FreeHead(Head):
         log_r: Tensor = at - zero
         # The two halves of the product may round differently.
         return torch.where((nu == 0).all(dim=1), 0.0, log_r)
+
+    def pairs(self, z: Tensor, at: Tensor, nu: Tensor, process: Tensor) -> tuple[Tensor, Tensor]:
+        """log r (c, b) of events and of their copies: g(z, 0) is computed once for an event."""
+        copies, events, _ = nu.shape
+        x, x_at, scaled = self.standard(z), self.standard(at).flatten(0, 1), (nu / self.scale).flatten(0, 1)
+        moving = torch.cat([torch.cat([x.repeat(copies, 1), x_at]), scaled.repeat(2, 1)], dim=1)
+        still = torch.cat([x, x_at])
+        still = torch.cat([still, still.new_zeros((len(still), nu.shape[2]))], dim=1)
+        g, zero = self.network(torch.cat([moving, still]))[:, 0].split([len(moving), len(still)])
+        there, there_at = g.view(2, copies, events)
+        nowhere = (nu == 0).all(dim=2)
+        nominal = torch.where(nowhere, 0.0, there - zero[:events])
+        return nominal, torch.where(nowhere, 0.0, there_at - zero[events:].view(copies, events))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from unseen.embed.fine_tuning.heads.base import Head, HeadConfig, HeadProblem
-from unseen.embed.fine_tuning.heads.polynomial import monomials, silent
+from unseen.embed.fine_tuning.heads.polynomial import monomials, of_pairs, silent, stacked
 from unseen.embed.layers import perceptron
 
 __all__ = ["PerProcessConfig", "PerProcessHead"]
@@ -40,10 +40,17 @@ class PerProcessHead(Head):
 
     def forward(self, z: Tensor, nu: Tensor, process: Tensor) -> Tensor:
         """log r (b,) of the event's own process."""
-        table = self.network(self.standard(z)).unflatten(1, self.shape)
-        own = table[torch.arange(len(z), device=z.device), process]
-        log_r: Tensor = (own * monomials(nu / self.scale)).sum(dim=1)
+        log_r: Tensor = (self._own(z, process) * monomials(nu / self.scale)).sum(dim=1)
         return log_r
+
+    def pairs(self, z: Tensor, at: Tensor, nu: Tensor, process: Tensor) -> tuple[Tensor, Tensor]:
+        """log r (c, b) of events and of their copies: those of one event share its coefficients."""
+        return of_pairs(self._own(stacked(z, at), process.repeat(1 + len(at))), nu / self.scale)
+
+    def _own(self, z: Tensor, process: Tensor) -> Tensor:
+        """The coefficients of every event's own process."""
+        table: Tensor = self.network(self.standard(z)).unflatten(1, self.shape)
+        return table[torch.arange(len(z), device=z.device), process]
 
     def auxiliary(self, z: Tensor, process: Tensor, rate: Tensor) -> Tensor:
         """The cross-entropy of the process: its minimum is pi_p(z) at the rates of the sample."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from unseen.embed.fine_tuning.heads.base import Head, HeadConfig, HeadProblem
 from unseen.embed.layers import perceptron
 
-__all__ = ["PolynomialConfig", "PolynomialHead", "monomials", "silent"]
+__all__ = ["PolynomialConfig", "PolynomialHead", "monomials", "of_pairs", "silent", "stacked"]
 
 
 class PolynomialConfig(HeadConfig):
@@ -36,11 +36,28 @@ class PolynomialHead(Head):
         log_r: Tensor = (self.network(self.standard(z)) * monomials(nu / self.scale)).sum(dim=1)
         return log_r
 
+    def pairs(self, z: Tensor, at: Tensor, nu: Tensor, process: Tensor) -> tuple[Tensor, Tensor]:
+        """log r (c, b) of events and of their copies: those of one event share its coefficients."""
+        return of_pairs(self.network(self.standard(stacked(z, at))), nu / self.scale)
+
 
 def monomials(nu: Tensor) -> Tensor:
     """(nu_1, ..., nu_k, nu_1 nu_1, nu_1 nu_2, ..., nu_k nu_k) of nu (n, k), pairs i <= j."""
     first, second = torch.triu_indices(nu.shape[1], nu.shape[1], device=nu.device)
-    return torch.cat([nu, nu[:, first] * nu[:, second]], dim=1)
+    return torch.cat([nu, nu.index_select(1, first) * nu.index_select(1, second)], dim=1)
+
+
+def stacked(z: Tensor, at: Tensor) -> Tensor:
+    """Events z (b, d) and after them their copies `at` (c, b, d), as rows."""
+    return torch.cat([z, at.flatten(0, 1)])
+
+
+def of_pairs(coefficients: Tensor, nu: Tensor) -> tuple[Tensor, Tensor]:
+    """log r (c, b) of events, and of their copies, at nu (c, b, k), from the coefficients of `stacked` rows."""
+    copies, events, _ = nu.shape
+    m = monomials(nu.flatten(0, 1)).unflatten(0, (copies, events))
+    nominal, moved = coefficients.split([events, copies * events])
+    return (nominal * m).sum(dim=2), (moved.view_as(m) * m).sum(dim=2)
 
 
 def silent(network: nn.Sequential) -> nn.Sequential:
