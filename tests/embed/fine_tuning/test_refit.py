@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.embed.fine_tuning.build import NUISANCES, SCHEMA
+from tests.embed.fine_tuning.build import NUISANCES, settings
 from tests.embed.fine_tuning.gaussian import PROPOSAL, gaussian
 from unseen.embed import Model
+from unseen.embed.fine_tuning import fingerprint
 from unseen.embed.fine_tuning.expand import Side
 from unseen.embed.fine_tuning.heads import HEADS, Head
 from unseen.embed.fine_tuning.paired import Paired, pair_events
@@ -107,4 +108,15 @@ def test_pairs_are_events_as_they_are_and_at_nu_embedded_where_they_pass(stored:
         z = model.embed(select(moved))
         assert len(z) == int((rate_at > 0).sum())
         np.testing.assert_allclose(at[rate_at > 0].numpy(), z, rtol=1e-4, atol=1e-5)
-    assert SCHEMA.selection is not None
+
+
+def test_a_fine_tuning_of_an_older_revision_is_not_taken_for_the_new(
+    stored: Events, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found() -> str:
+        return fingerprint.fine_tuning_fingerprint(model, stored, NUISANCES, settings(), 1)
+
+    now = found()
+    assert now == found()
+    monkeypatch.setattr(fingerprint, "REVISION", fingerprint.REVISION - 1)
+    assert found() != now

@@ -89,7 +89,7 @@ def paired_loss(head: Head, paired: Paired) -> Tensor:
 def _loss_of(head: Head, paired: Paired) -> float:
     size = max(1, BLOCK // len(paired.at))
     with torch.no_grad():
-        blocks = [paired.rows(rows) for rows in torch.arange(len(paired)).split(size)]
+        blocks = [paired.rows(rows) for rows in torch.split(torch.arange(len(paired)), size)]
         return math.fsum(float(paired_loss(head, block)) * len(block) / len(paired) for block in blocks)
 
 

@@ -47,7 +47,7 @@ class FreeHead(Head):
         moving = torch.cat([torch.cat([x.repeat(copies, 1), x_at]), scaled.repeat(2, 1)], dim=1)
         still = torch.cat([x, x_at])
         still = torch.cat([still, still.new_zeros((len(still), nu.shape[2]))], dim=1)
-        g, zero = self.network(torch.cat([moving, still]))[:, 0].split([len(moving), len(still)])
+        g, zero = torch.split(self.network(torch.cat([moving, still]))[:, 0], [len(moving), len(still)])
         there, there_at = g.view(2, copies, events)
         nowhere = (nu == 0).all(dim=2)
         nominal = torch.where(nowhere, 0.0, there - zero[:events])

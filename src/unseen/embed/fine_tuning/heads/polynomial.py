@@ -55,8 +55,8 @@ def stacked(z: Tensor, at: Tensor) -> Tensor:
 def of_pairs(coefficients: Tensor, nu: Tensor) -> tuple[Tensor, Tensor]:
     """log r (c, b) of events, and of their copies, at nu (c, b, k), from the coefficients of `stacked` rows."""
     copies, events, _ = nu.shape
-    m = monomials(nu.flatten(0, 1)).unflatten(0, (copies, events))
-    nominal, moved = coefficients.split([events, copies * events])
+    m = monomials(nu.flatten(0, 1)).view(copies, events, -1)
+    nominal, moved = torch.split(coefficients, [events, copies * events])
     return (nominal * m).sum(dim=2), (moved.view_as(m) * m).sum(dim=2)
 
 
