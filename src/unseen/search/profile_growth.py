@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from unseen.search.features import Features
+from unseen.search.loss import LARGEST_F
 from unseen.search.profile_nuisances import Nuisances
 from unseen.search.validate import Floats
 
@@ -52,7 +53,7 @@ def mean_growth(phi: Features, psi: Floats, weights: Floats, nuisances: Nuisance
 def _mean(phi: Features, psi: Floats, weights: Floats, nuisances: Nuisances, ridge: float, nu: Floats) -> float:
     """Return E_nu[t]."""
     at = torch.from_numpy(nu)[None]
-    rate = weights * np.exp(psi @ nuisances.monomials(at)[0].numpy())
+    rate = weights * np.exp((psi @ nuisances.monomials(at)[0].numpy()).clip(max=LARGEST_F))
     device, dtype = phi.compute.device, phi.compute.dtype
     w, squares = (torch.from_numpy(values).to(device, dtype) for values in (rate, rate**2))
     moment, mean = phi.second_moment(w), phi.total(w[None])[0] / float(weights.sum())
@@ -64,8 +65,9 @@ def _mean(phi: Features, psi: Floats, weights: Floats, nuisances: Nuisances, rid
     stiff = jacobian.T @ moment[r:, r:] @ jacobian + torch.diag(precision)
     stiff.diagonal().add_(1e-12 * (1.0 + stiff.diagonal().mean()))  # a parameter that does nothing, without a prior
     b = torch.linalg.solve(stiff, cross.T).T
-    s = moment[:r, :r] - b @ cross.T
-    s.diagonal().add_(ridge)
+    values, vectors = torch.linalg.eigh(moment[:r, :r] - b @ cross.T)
     remove = torch.cat([torch.eye(r).to(moment), -b @ jacobian.T], dim=1)
     covariance = remove @ (moment + again) @ remove.T + (b * precision) @ b.T
-    return float(torch.cholesky_solve(covariance, torch.linalg.cholesky(s)).trace())
+    # What is left of b's information has no negative eigenvalues but for rounding.
+    turned = (vectors.T @ covariance @ vectors).diagonal()
+    return float((turned / (values.clamp(min=0.0) + ridge)).sum())
