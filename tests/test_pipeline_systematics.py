@@ -145,6 +145,19 @@ def test_a_ratio_that_does_not_close_stops_the_search_until_it_is_accepted(data_
     assert "closure test of the density ratio failed, and that was accepted" in context(content_of(tmp_path / "r"))
 
 
+def test_closure_is_that_of_all_embeddings_side_by_side(data_folder: Path, tmp_path: Path) -> None:
+    """Two models of an ensemble, two widths each: one record with the worst of four."""
+    content = small(data_folder, tmp_path / "r", data={})
+    content["train"]["ensemble"] = 2
+    content["search"]["widths"] = "percentile(50, 90)"
+    unseen.run(content, until="systematics")
+    ratio = DensityRatio.load(tmp_path / "r" / "systematics" / "ratio")
+    assert ratio.closure is not None
+    assert ratio.closure.method == "kernel-test"
+    details = json.loads((tmp_path / "r" / "systematics" / "systematics.json").read_text(encoding="utf-8"))
+    assert details["closure"]["nu"] == details["moments"]["nu"]
+
+
 def test_a_run_killed_in_the_stage_continues_to_the_same_ratio(
     finished: Path, data_folder: Path, tmp_path: Path
 ) -> None:
