@@ -31,7 +31,7 @@ from unseen.search.features import Features
 from unseen.search.loss import make_batch
 from unseen.search.normalisation import Normalisation
 from unseen.search.profile_fit import joint_factor, profile
-from unseen.search.profile_growth import corrected, mean_growth
+from unseen.search.profile_growth import growth_factor, mean_growth
 from unseen.search.profile_nuisances import Nuisances
 from unseen.search.profile_ratio import coefficients_for
 from unseen.search.settings import freeze
@@ -155,7 +155,7 @@ class Study:
         fit = profile(batch, self.nuisances, torch.from_numpy(np.stack([a for _, a in drawn])), self.factor)
         if not bool(fit.converged.all()):
             raise RuntimeError(f"{int((~fit.converged).sum())} of {len(toys)} toys did not converge ({self.case})")
-        return (fit.t if self.growth is None else corrected(fit.t, fit.nu_null, self.growth)).numpy()
+        return (fit.t if self.growth is None else fit.t * growth_factor(fit.nu_null, self.growth)).numpy()
 
     def _draw(self, toy: int, stream: int, nu: float | None, signal: Signal | None) -> tuple[Floats, Floats]:
         """Return data (n, 1) and auxiliary measurements (k,) of one toy."""

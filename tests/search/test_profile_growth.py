@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from unseen.search import KernelTest
-from unseen.search.profile_growth import LARGEST, corrected
+from unseen.search.profile_growth import LARGEST, growth_factor
 from unseen.search.validate import Floats
 
 TOYS = 500
@@ -74,7 +74,7 @@ def test_a_search_without_nuisances_has_none() -> None:
 
 def test_the_correction_is_bounded() -> None:
     nu = torch.tensor([[0.0], [2.0], [1e6], [-1e6]], dtype=torch.float64)
-    found = corrected(torch.ones(4, dtype=torch.float64), nu, torch.tensor([0.1], dtype=torch.float64))
+    found = growth_factor(nu, torch.tensor([0.1], dtype=torch.float64))
     np.testing.assert_allclose(found, np.exp([0.0, -0.2, -LARGEST, LARGEST]))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from unseen.errors import ConvergenceError
 from unseen.search.fitted import Fitted
 from unseen.search.profile_fit import ProfileFit, profile
-from unseen.search.profile_growth import corrected
+from unseen.search.profile_growth import growth_factor
 from unseen.search.profile_loss import ProfileBatch, hessian, redrawn
 from unseen.search.profile_report import Numbers, Profile
 from unseen.search.validate import Floats
@@ -38,7 +38,7 @@ def profiled_batch(fitted: Fitted, k: int, z: Floats, beside: Floats, auxiliary:
 
 def fit_profiled(fitted: Fitted, z: Floats, beside: Floats, auxiliary: Floats) -> DataFits:
     """Fit one data set at every width. Raises ConvergenceError if a fit fails."""
-    fits, values = [], []
+    fits, factors, values = [], [], []
     for k, width in enumerate(fitted.settings.widths):
         full = profiled_batch(fitted, k, z, beside, auxiliary)
         joint = fitted.reference_features(k)[1]
@@ -52,17 +52,18 @@ def fit_profiled(fitted: Fitted, z: Floats, beside: Floats, auxiliary: Floats) -
         values.append(full.batch.phi.project(padded)[0, len(fitted.z) :].double().cpu().numpy())
         growth = fitted.growth(k)
         assert growth is not None
-        fits.append(replace(fit, t=corrected(fit.t, fit.nu_null, growth)))
+        factors.append(growth_factor(fit.nu_null, growth))
+        fits.append(replace(fit, t=fit.t * factors[-1]))
     null = ProfileBatch(full.batch, full.nuisances, full.a, kernel=False)
     return DataFits(
         t=np.array([float(fit.t) for fit in fits]),
         f=np.stack(values),
         coefficients=tuple(fit.b[0].cpu().numpy() for fit in fits),
-        profile=_profile(null, fits),
+        profile=_profile(null, fits, factors),
     )
 
 
-def _profile(null: ProfileBatch, fits: list[ProfileFit]) -> Profile:
+def _profile(null: ProfileBatch, fits: list[ProfileFit], factors: list[Tensor]) -> Profile:
     nu = fits[0].nu_null
     h, reference, precision = hessian(null, nu), redrawn(null, nu), null.precision
     inverse, told = torch.linalg.inv(h), h - torch.diag(precision)  # by the data alone
@@ -80,7 +81,7 @@ def _profile(null: ProfileBatch, fits: list[ProfileFit]) -> Profile:
         tau=tuple(float(fit.tau) for fit in fits),
         delta=tuple(float(fit.delta) for fit in fits),
         nu_with_f=tuple(_plain(fit.nu[0]) for fit in fits),
-        factor=tuple(float(fit.t / (fit.tau - fit.delta)) if fit.tau > fit.delta else 1.0 for fit in fits),
+        factor=tuple(float(factor) for factor in factors),
     )
 
 

@@ -25,18 +25,19 @@ from torch import Tensor
 from unseen.search.features import Features
 from unseen.search.loss import LARGEST_F
 from unseen.search.profile_nuisances import Nuisances
+from unseen.search.profile_score import score_beside
 from unseen.search.validate import Floats
 
-__all__ = ["corrected", "mean_growth"]
+__all__ = ["growth_factor", "mean_growth"]
 
 STEP = 1.0  # standard deviations
 FREE_STEP = 0.1  # of a yield without a prior, whose nu is the logarithm of the yield
 LARGEST = 1.0  # |log of the correction|: beyond, nu is far outside of where a result is quoted
 
 
-def corrected(t: Tensor, nu: Tensor, growth: Tensor) -> Tensor:
-    """Return t (T,) at nu = 0 of fits whose t was found at nu (T, K)."""
-    return t * torch.exp(-(nu @ growth.to(nu)).clamp(-LARGEST, LARGEST))
+def growth_factor(nu: Tensor, growth: Tensor) -> Tensor:
+    """Return E_0[t] / E_nu[t] (T,) at nu (T, K)."""
+    return torch.exp(-(nu @ growth.to(nu)).clamp(-LARGEST, LARGEST))
 
 
 def mean_growth(phi: Features, psi: Floats, weights: Floats, nuisances: Nuisances, ridge: float) -> Tensor:
@@ -59,15 +60,10 @@ def _mean(phi: Features, psi: Floats, weights: Floats, nuisances: Nuisances, rid
     moment, mean = phi.second_moment(w), phi.total(w[None])[0] / float(weights.sum())
     # A redrawn reference, scaled to the expected events.
     again = phi.second_moment(squares) - float(np.square(weights).sum()) * torch.outer(mean, mean)
-    r, jacobian = len(moment) - psi.shape[1], nuisances.jacobian(at)[0].to(moment)
     precision = torch.from_numpy(nuisances.precision).to(moment)
-    cross = moment[:r, r:] @ jacobian
-    stiff = jacobian.T @ moment[r:, r:] @ jacobian + torch.diag(precision)
-    stiff.diagonal().add_(1e-12 * (1.0 + stiff.diagonal().mean()))  # a parameter that does nothing, without a prior
-    b = torch.linalg.solve(stiff, cross.T).T
-    values, vectors = torch.linalg.eigh(moment[:r, :r] - b @ cross.T)
-    remove = torch.cat([torch.eye(r).to(moment), -b @ jacobian.T], dim=1)
-    covariance = remove @ (moment + again) @ remove.T + (b * precision) @ b.T
+    score = score_beside(moment, nuisances.jacobian(at)[0].to(moment), precision)
+    covariance = score.remove @ (moment + again) @ score.remove.T + score.constraint
+    values, vectors = torch.linalg.eigh(score.information)
     # What is left of b's information has no negative eigenvalues but for rounding.
     turned = (vectors.T @ covariance @ vectors).diagonal()
     return float((turned / (values.clamp(min=0.0) + ridge)).sum())

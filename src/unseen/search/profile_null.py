@@ -19,6 +19,7 @@ from torch import Tensor
 
 from unseen.search.analytic import AnalyticNull, analytic_null
 from unseen.search.features import Features
+from unseen.search.profile_score import score_beside
 from unseen.search.simulation import Simulation
 from unseen.search.validate import Floats
 
@@ -43,21 +44,14 @@ def profiled_null(simulation: Simulation, k: int, phi: Features, n_data: int | N
     n, source = fitted.expected, fitted.tensor(weights)
     total = source.double().sum()
     moment, mean = phi.second_moment(source) * (n / total), phi.total(source[None])[0] / total
-    r = len(moment) - nuisances.n_columns
-    linear = slice(r, r + nuisances.size)  # the columns of nu itself; nu^2 is of second order
+    nominal = torch.zeros(1, nuisances.size, dtype=moment.dtype, device=moment.device)
     precision = torch.from_numpy(nuisances.precision).to(moment)
-    stiff = moment[linear, linear] + torch.diag(precision)
-    stiff.diagonal().add_(1e-12 * (1.0 + stiff.diagonal().mean()))  # a free yield that nothing constrains
-    b = torch.linalg.solve(stiff, moment[:r, linear].T).T
-    remove = torch.zeros(r, len(moment), dtype=b.dtype, device=b.device)  # phi~ = remove (phi, psi)
-    remove[:, :r] = torch.eye(r)
-    remove[:, linear] = -b
-    s = moment[:r, :r] - b @ moment[linear, :r]
+    remove, s, constraint = score_beside(moment, nuisances.jacobian(nominal)[0], precision)
     s.diagonal().add_(2.0 * (len(fitted.z) + n) * fitted.penalty)
     form = InverseForm(torch.cholesky_inverse(torch.linalg.cholesky(s)))
     own = remove @ mean
     events = n if n_data is None else float(n_data)
-    covariance = remove @ moment @ remove.T * (events / n) + (b * precision) @ b.T
+    covariance = remove @ moment @ remove.T * (events / n) + constraint
     offset = (events - n) * own
     if n_data is not None:
         covariance = covariance - events * torch.outer(own, own)

@@ -17,7 +17,7 @@ from unseen.search.normalisation import Normalisation
 from unseen.search.parallel import run_parts
 from unseen.search.precondition import DataWhitener, Preconditioner, Shared
 from unseen.search.profile_fit import profile
-from unseen.search.profile_growth import corrected
+from unseen.search.profile_growth import growth_factor
 from unseen.search.profile_nuisances import Nuisances
 from unseen.search.statistic import Fit, LinearForm, fit_batch, require_convergence, shared_factor
 from unseen.search.toys import Codes, Index, ToyPlan
@@ -130,7 +130,8 @@ def _fit(fits: ToyFits, batch: Batch, start: Preconditioner, toys: range) -> Fit
         return fit_batch(batch, start, fits.form, fits.recipe.mode)
     a = torch.from_numpy(plan.auxiliary[toys.start : toys.stop]).to(batch.code.device)
     found = profile(batch, nuisances, a, fits.chord)
-    t = found.t if fits.recipe.growth is None else corrected(found.t, found.nu_null, fits.recipe.growth)
+    growth = fits.recipe.growth
+    t = found.t if growth is None else found.t * growth_factor(found.nu_null, growth)
     return Fit(t, found.b, t, found.converged)
 
 
