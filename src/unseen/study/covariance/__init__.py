@@ -7,6 +7,7 @@ from unseen.study.covariance.closure import (
     closure,
     closure_frame,
     closure_record,
+    closures,
     framed,
 )
 from unseen.study.covariance.from_samples import matched, sample_closure
@@ -45,6 +46,7 @@ __all__ = [
     "closure",
     "closure_frame",
     "closure_record",
+    "closures",
     "framed",
     "freeze_nuisances",
     "impacts",

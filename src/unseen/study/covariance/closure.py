@@ -21,19 +21,21 @@ from torch import Tensor
 
 from unseen.errors import ConfigError, NotEnoughEventsError, ShapeError
 from unseen.search import KernelTest
+from unseen.search.features import Features
 from unseen.search.fitted import Fitted
 from unseen.search.parallel import blockwise
 from unseen.search.scale import Widths
 from unseen.search.simulation import Simulation
-from unseen.search.validate import Floats, as_events, as_weights, check_disjoint, row_keys
+from unseen.search.validate import Floats, Keys, as_events, as_weights, check_disjoint, row_keys
 from unseen.study.covariance.auc import weighted_auc
 from unseen.study.covariance.closure_sums import PoolSums, difference_sums, pool_sums
 from unseen.study.covariance.moved import Delta, Moved, coefficients
 from unseen.systematics.ratio import CLOSURE_LIMIT, FEWEST_SELECTED, Closure
 
-__all__ = ["ClosureFrame", "ClosurePoint", "Shift", "closure", "closure_frame", "closure_record", "framed"]
+__all__ = ["ClosureFrame", "ClosurePoint", "Shift", "closure", "closure_frame", "closure_record", "closures", "framed"]
 
 AUC_STREAM = 1
+Estimate = tuple[float, float]  # a shift and its standard error
 
 
 @dataclass(frozen=True)
@@ -151,32 +153,69 @@ def closure(
     which leaves much smaller errors. Errors: ShapeError, OverlapError (a pool that is not disjoint),
     NotEnoughEventsError.
     """
+    return closures(frame, [events], at_zero=at_zero, with_auc=with_auc, seed=seed)[0]
+
+
+def closures(
+    frame: ClosureFrame,
+    points: Sequence[Moved],
+    *,
+    at_zero: Moved | None = None,
+    with_auc: bool = False,
+    seed: int = 0,
+) -> list[ClosurePoint]:
+    """Return `closure` at every one of `points`, at least one; what they share is computed once."""
+    keys = row_keys(frame.z)
+    for events in points:
+        _check(keys, events, at_zero)
+    delta = coefficients("the nominal pool", frame.delta, frame.z, len(points[0].nu))
+    shifts: list[list[tuple[Estimate, Estimate]]] = [[] for _ in points]
+    with blockwise():
+        for k in range(frame.simulation.n_maps):
+            phi, form = frame.simulation.union(k), frame.fitted.form(k).matrix()
+            ignored = _nominal(frame, phi, form, np.ones(len(frame.z)), at_zero is not None)
+            for found, events in zip(shifts, points, strict=True):
+                there = _there(frame, k, form, events, at_zero)
+                weighted = _nominal(frame, phi, form, np.exp(delta.log_ratio(events.nu)), at_zero is not None)
+                found.append((_shift(frame, form, there, *weighted), _shift(frame, form, there, *ignored)))
+    return [
+        _point(frame, events, np.exp(delta.log_ratio(events.nu)), found, with_auc, seed)
+        for events, found in zip(points, shifts, strict=True)
+    ]
+
+
+def _check(keys: Keys, events: Moved, at_zero: Moved | None) -> None:
+    """Errors of `closure`, with the row keys of the nominal pool."""
     kept, where = events.weights > 0, f"the events at nu = {np.round(events.nu, 3).tolist()}"
     if (selected := np.count_nonzero(kept)) < FEWEST_SELECTED:
         raise NotEnoughEventsError(f"{selected} of {where} are selected; at least {FEWEST_SELECTED} are needed")
     if at_zero is not None and at_zero.z.shape != events.z.shape:
         raise ShapeError(f"{where} have shape {events.z.shape}, those at nu = 0 {at_zero.z.shape}: not the same events")
-    x, shares = events.z[kept], events.shares[kept]
-    check_disjoint(where, row_keys(x), "the nominal pool", row_keys(frame.z))
-    r = np.exp(coefficients("the nominal pool", frame.delta, frame.z, len(events.nu)).log_ratio(events.nu))
-    found: dict[str, list[tuple[float, float]]] = {"weighted": [], "ignored": []}
-    with blockwise():
-        for k in range(frame.simulation.n_maps):
-            phi, form = frame.simulation.union(k), frame.fitted.form(k).matrix()
-            there = _there(frame, k, form, events, at_zero)
-            for name, ratio in (("weighted", r), ("ignored", np.ones_like(r))):
-                null = pool_sums(frame.fitted, phi, form, frame.shares * ratio, frame.shares)
-                here = null
-                if at_zero is not None:
-                    here = pool_sums(frame.fitted, phi, form, frame.shares * (ratio - 1.0), frame.shares)
-                found[name].append(_shift(frame, form, there, here, null))
-    rng = np.random.default_rng([seed, AUC_STREAM])
+    check_disjoint(where, row_keys(events.z[kept]), "the nominal pool", keys)
+
+
+def _nominal(frame: ClosureFrame, phi: Features, form: Tensor, r: Floats, differs: bool) -> tuple[PoolSums, PoolSums]:
+    """Return the sums of nominal events of weight r (n,), or what they are above those of weight 1, and the former."""
+    null = pool_sums(frame.fitted, phi, form, frame.shares * r, frame.shares)
+    return (pool_sums(frame.fitted, phi, form, frame.shares * (r - 1.0), frame.shares) if differs else null), null
+
+
+def _point(
+    frame: ClosureFrame,
+    events: Moved,
+    r: Floats,
+    found: Sequence[tuple[Estimate, Estimate]],
+    with_auc: bool,
+    seed: int,
+) -> ClosurePoint:
+    """Return the record of one point from its shifts at every width, with the ratio and without."""
+    kept, rng = events.weights > 0, np.random.default_rng([seed, AUC_STREAM])
     against = {"auc": frame.shares * r, "auc_ignored": frame.shares} if with_auc else {}
-    aucs = {name: weighted_auc(frame.z, q, x, shares, rng) for name, q in against.items()}
+    aucs = {name: weighted_auc(frame.z, q, events.z[kept], events.shares[kept], rng) for name, q in against.items()}
     return ClosurePoint(
         tuple(events.nu.tolist()),
-        _shifts(found["weighted"]),
-        _shifts(found["ignored"]),
+        _shifts([weighted for weighted, _ in found]),
+        _shifts([ignored for _, ignored in found]),
         events.rate,
         float((frame.shares * r).sum()),
         aucs.get("auc"),
@@ -214,7 +253,7 @@ def closure_record(points: Sequence[ClosurePoint], n_data: float, limit: float =
     )
 
 
-def _shift(frame: ClosureFrame, form: Tensor, there: PoolSums, here: PoolSums, null: PoolSums) -> tuple[float, float]:
+def _shift(frame: ClosureFrame, form: Tensor, there: PoolSums, here: PoolSums, null: PoolSums) -> Estimate:
     """Return the mean t above the null mean in the null's standard deviations, and its standard error."""
     n = frame.n_data
     m = n * (there.mean - here.mean)
@@ -229,5 +268,5 @@ def _shift(frame: ClosureFrame, form: Tensor, there: PoolSums, here: PoolSums, n
     return excess / deviation, variance**0.5 / deviation
 
 
-def _shifts(found: list[tuple[float, float]]) -> Shift:
+def _shifts(found: list[Estimate]) -> Shift:
     return Shift(tuple(value for value, _ in found), tuple(error for _, error in found))

@@ -13,7 +13,7 @@ from unseen.errors import ConvergenceError, NotEnoughEventsError
 from unseen.rivals.supervised import learn_log_ratio
 from unseen.search.validate import Floats
 from unseen.seeds import generator, small_seed
-from unseen.study.covariance.closure import ClosurePoint, closure, closure_frame, closure_record
+from unseen.study.covariance.closure import ClosurePoint, closure_frame, closure_record, closures
 from unseen.study.covariance.information import information, information_kept
 from unseen.study.covariance.moved import Moved
 from unseen.study.covariance.overlap import overlap
@@ -43,7 +43,7 @@ def closure_columns(on: Represented) -> Values:
         seed=small_seed(on.seed, "study", "closure"),
     )
     zero, points = on.judged(on.zero), [on.judged(nu) for nu in on.grid]
-    found = [closure(frame, point, at_zero=zero, with_auc=on.config.auc, seed=on.seed) for point in points]
+    found = closures(frame, points, at_zero=zero, with_auc=on.config.auc, seed=on.seed)
     moments = predictability(zero, points, on.delta)
     moving = [moment for moment in moments if moment.moves]
     r2 = [moment.r2 for moment in moving if moment.r2 is not None]

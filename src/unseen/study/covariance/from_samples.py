@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from unseen.errors import ShapeError
 from unseen.search.validate import Floats
-from unseen.study.covariance.closure import ClosureFrame, closure, closure_record
+from unseen.study.covariance.closure import ClosureFrame, closure_record, closures
 from unseen.study.covariance.moved import Moved
 from unseen.systematics.ratio import CLOSURE_LIMIT, Closure, RatioSamples
 
@@ -23,7 +23,7 @@ def sample_closure(frame: ClosureFrame, samples: RatioSamples, limit: float = CL
     NotEnoughEventsError (fewer than 100 selected events at a nu).
     """
     zero, points = matched(samples)
-    return closure_record([closure(frame, point, at_zero=zero) for point in points], frame.n_data, limit)
+    return closure_record(closures(frame, points, at_zero=zero), frame.n_data, limit)
 
 
 def matched(samples: RatioSamples) -> tuple[Moved, list[Moved]]:
